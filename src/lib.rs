@@ -1,0 +1,3 @@
+//! rsc: online schema change for MySQL that can be taken back.
+
+pub mod schema;

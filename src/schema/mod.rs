@@ -1,0 +1,4 @@
+//! What tables are, what a statement asks of them, and how the rows of one become rows of the other. Pure.
+
+pub mod statement;
+pub mod table;
