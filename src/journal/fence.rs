@@ -1,0 +1,193 @@
+//! Who may write for a change: whoever was given the current epoch of its stream row.
+//!
+//! The heartbeat and the named lock only tell other processes whether it is polite to take over. What keeps a
+//! process that was stopped for an hour from doing harm is that nothing of it commits under an old epoch.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::record::{Owner, stream_table};
+use crate::mysql::session::{Session, SqlError, number, text};
+use crate::schema::table::string_literal;
+use crate::settings::Server;
+
+/// An owner that has not been heard of for so long may be taken over from.
+pub const LEASE_S: f64 = 10.0;
+const BEAT: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FenceError {
+    #[error("another process has taken over the change")]
+    Fenced,
+    #[error("the change is driven by {0}")]
+    Owned(String),
+    #[error("the stream row of the change is missing")]
+    Missing,
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+}
+
+/// The right to write for one change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fence {
+    pub change: u64,
+    pub epoch: u64,
+}
+
+impl Fence {
+    /// To be asked in every transaction that writes: holds off a takeover until the transaction ends.
+    pub async fn share(&self, session: &mut Session) -> Result<(), FenceError> {
+        let sql = format!("SELECT epoch FROM {} WHERE one = 1 FOR SHARE", stream_table(self.change));
+        match session.text(&sql).await?.and_then(|v| v.parse().ok()) {
+            Some(epoch) if self.epoch == epoch => Ok(()),
+            Some::<u64>(_) => Err(FenceError::Fenced),
+            None => Err(FenceError::Missing),
+        }
+    }
+
+    /// The statement that moves the position with the rows it stands for. It must change exactly one row.
+    pub fn advance(&self, position: &str) -> String {
+        // `moves` makes the row differ even when the position does not, so that one row is always counted.
+        format!(
+            "UPDATE {} SET position = {}, moves = moves + 1 WHERE one = 1 AND epoch = {}",
+            stream_table(self.change),
+            string_literal(position),
+            self.epoch
+        )
+    }
+}
+
+/// The owner, if there is a row of one. `alive` needs a fresh heartbeat and a standing connection.
+pub async fn owner(session: &mut Session, change: u64) -> Result<Option<Owner>, SqlError> {
+    let row = session
+        .first(&format!(
+            "SELECT who, TIMESTAMPDIFF(MICROSECOND, heartbeat, NOW(6)) / 1000000, \
+             IS_USED_LOCK({}) IS NOT NULL FROM `_rsc`.`owner` WHERE change_id = {change}",
+            lock_name(change)
+        ))
+        .await?;
+    Ok(row.map(|row| {
+        let silent_s = text(&row, 1).and_then(|v| v.parse().ok()).unwrap_or(f64::MAX);
+        Owner {
+            who: text(&row, 0).unwrap_or_default(),
+            silent_s,
+            alive: silent_s < LEASE_S && number(&row, 2) == Some(1),
+        }
+    }))
+}
+
+fn lock_name(change: u64) -> String {
+    format!("'rsc.change.{change}'")
+}
+
+/// This process, as other people would look for it.
+pub fn myself() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    format!("process {} on {}", std::process::id(), if host.is_empty() { "unknown host" } else { host })
+}
+
+/// A claimed change: its fence, and the heartbeat that goes on until this is dropped.
+pub struct Ownership {
+    pub fence: Fence,
+    beating: tokio::task::JoinHandle<()>,
+    lost: watch::Receiver<bool>,
+}
+
+impl Ownership {
+    /// The heartbeat found that another process has taken over.
+    pub fn lost(&self) -> bool {
+        *self.lost.borrow()
+    }
+
+    /// Gives the change up, so that another process need not wait for the lease to end.
+    pub async fn release(self, session: &mut Session) -> Result<(), SqlError> {
+        session
+            .run(&format!(
+                "DELETE FROM `_rsc`.`owner` WHERE change_id = {} AND epoch = {}",
+                self.fence.change, self.fence.epoch
+            ))
+            .await?;
+        Ok(())
+    }
+}
+
+impl Drop for Ownership {
+    fn drop(&mut self) {
+        self.beating.abort();
+    }
+}
+
+/// Takes the change from nobody, or from an owner that is dead. Waits until all that an earlier owner has in
+/// flight has ended; `SqlError::Server` 1205 means that this took longer than the session's lock wait timeout.
+pub async fn claim(server: &Server, session: &mut Session, change: u64) -> Result<Ownership, FenceError> {
+    if let Some(owner) = owner(session, change).await?
+        && owner.alive
+    {
+        return Err(FenceError::Owned(owner.who));
+    }
+    let mut beat = Session::open(server).await?;
+    // Not decisive: a stopped process may hold it still.
+    beat.run(&format!("DO GET_LOCK({}, 0)", lock_name(change))).await?;
+    session.run("START TRANSACTION").await?;
+    let claimed = increment(session, change).await;
+    match &claimed {
+        Ok(_) => session.run("COMMIT").await?,
+        Err(_) => session.run("ROLLBACK").await?,
+    };
+    let fence = claimed?;
+    let (tell, lost) = watch::channel(false);
+    let beating = tokio::spawn(beat_on(server.clone(), beat, fence, tell));
+    Ok(Ownership { fence, beating, lost })
+}
+
+async fn increment(session: &mut Session, change: u64) -> Result<Fence, FenceError> {
+    let stream = stream_table(change);
+    let done = session.run(&format!("UPDATE {stream} SET epoch = epoch + 1 WHERE one = 1")).await?;
+    if done.affected != 1 {
+        return Err(FenceError::Missing);
+    }
+    let epoch = session.text(&format!("SELECT epoch FROM {stream} WHERE one = 1")).await?;
+    let epoch: u64 = epoch.and_then(|v| v.parse().ok()).ok_or(FenceError::Missing)?;
+    let who = string_literal(&myself());
+    // One unique key, so ON DUPLICATE KEY UPDATE can only mean this row.
+    session
+        .run(&format!(
+            "INSERT INTO `_rsc`.`owner` (change_id, epoch, who, heartbeat) VALUES ({change}, {epoch}, {who}, NOW(6)) \
+             ON DUPLICATE KEY UPDATE epoch = {epoch}, who = {who}, heartbeat = NOW(6)"
+        ))
+        .await?;
+    Ok(Fence { change, epoch })
+}
+
+async fn beat_on(server: Server, first: Session, fence: Fence, tell: watch::Sender<bool>) {
+    let mut session = Some(first);
+    loop {
+        tokio::time::sleep(BEAT).await;
+        if session.is_none() {
+            session = Session::open(&server).await.ok();
+        }
+        let Some(open) = &mut session else { continue };
+        match beat(open, fence).await {
+            Ok(true) => {}
+            Ok(false) => {
+                // Nobody listens any more when the sending fails.
+                let _ = tell.send(true);
+                return;
+            }
+            Err(_) => session = None,
+        }
+    }
+}
+
+async fn beat(session: &mut Session, fence: Fence) -> Result<bool, SqlError> {
+    session.run(&format!("DO GET_LOCK({}, 0)", lock_name(fence.change))).await?;
+    let done = session
+        .run(&format!(
+            "UPDATE `_rsc`.`owner` SET heartbeat = NOW(6) WHERE change_id = {} AND epoch = {}",
+            fence.change, fence.epoch
+        ))
+        .await?;
+    Ok(done.affected == 1)
+}

@@ -1,0 +1,150 @@
+//! The stored form of a change. Only these types are written to the journal and read back.
+
+use mysql_async::Row;
+
+use crate::lifecycle::state::State;
+use crate::mysql::session::{number, text};
+use crate::schema::table::TableName;
+use crate::settings::Options;
+
+/// One row of `_rsc.change`.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub id: u64,
+    pub table: TableName,
+    pub statement: String,
+    pub options: Options,
+    pub state: State,
+    /// Why it failed, or why the stream is blocked.
+    pub reason: Option<String>,
+    /// `SHOW CREATE TABLE` of the two definitions.
+    pub old_create: String,
+    pub new_create: Option<String>,
+    pub rows_estimate: u64,
+    pub freeze_ms: Option<f64>,
+    /// Server time, UTC.
+    pub started_at: String,
+    pub updated_at: String,
+    pub window_ends_at: Option<String>,
+    /// By the server's clock.
+    pub window_over: bool,
+}
+
+/// In the order that [`Change::read`] expects.
+pub const COLUMNS: &str = "id, schema_name, table_name, statement, options, state, reason, old_create, \
+    new_create, rows_estimate, freeze_ms, started_at, updated_at, window_ends_at, \
+    COALESCE(window_ends_at < NOW(3), FALSE)";
+
+/// The journal holds something this version cannot read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("change {id} in the journal cannot be read: {why}")]
+pub struct Unreadable {
+    pub id: u64,
+    pub why: String,
+}
+
+impl Change {
+    pub fn read(row: &Row) -> Result<Self, Unreadable> {
+        let id = number(row, 0).unwrap_or(0);
+        let unreadable = |why: String| Unreadable { id, why };
+        let options = text(row, 4).unwrap_or_default();
+        Ok(Self {
+            id,
+            table: TableName::new(text(row, 1).unwrap_or_default(), text(row, 2).unwrap_or_default()),
+            statement: text(row, 3).unwrap_or_default(),
+            options: serde_json::from_str(&options).map_err(|e| unreadable(e.to_string()))?,
+            state: text(row, 5)
+                .unwrap_or_default()
+                .parse()
+                .map_err(|e: crate::lifecycle::state::UnknownState| unreadable(e.to_string()))?,
+            reason: text(row, 6),
+            old_create: text(row, 7).unwrap_or_default(),
+            new_create: text(row, 8),
+            rows_estimate: number(row, 9).unwrap_or(0),
+            freeze_ms: text(row, 10).and_then(|v| v.parse().ok()),
+            started_at: text(row, 11).unwrap_or_default(),
+            updated_at: text(row, 12).unwrap_or_default(),
+            window_ends_at: text(row, 13),
+            window_over: number(row, 14) == Some(1),
+        })
+    }
+
+    /// The shadow before the first swap, and after a revert: it has the new schema.
+    pub fn new_shadow(&self) -> TableName {
+        shadow_name(self.id, &self.table, "new")
+    }
+
+    /// The shadow while the new schema serves: it has the old one.
+    pub fn old_shadow(&self) -> TableName {
+        shadow_name(self.id, &self.table, "old")
+    }
+
+    /// The table of this change's stream row.
+    pub fn stream_table(&self) -> String {
+        stream_table(self.id)
+    }
+}
+
+pub fn stream_table(id: u64) -> String {
+    format!("`_rsc`.`stream_{id}`")
+}
+
+/// MySQL names have at most 64 characters.
+const NAME_MAX: usize = 64;
+
+fn shadow_name(id: u64, table: &TableName, side: &str) -> TableName {
+    let prefix = format!("_rsc{id}_");
+    let suffix = format!("_{side}");
+    let room = NAME_MAX - prefix.len() - suffix.len();
+    let middle: String = table.table.chars().take(room).collect();
+    TableName::new(&table.schema, format!("{prefix}{middle}{suffix}"))
+}
+
+/// How far the copy has come, from `_rsc.batch`.
+#[derive(Clone, Debug, Default)]
+pub struct Copied {
+    pub batches: u64,
+    pub rows: u64,
+    /// `None`: nothing copied; `Some(None)`: all; else the last key as SQL literals.
+    pub hi: Option<Option<Vec<String>>>,
+}
+
+/// The process that drives a change.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    pub who: String,
+    /// Seconds since its last heartbeat, by the server's clock.
+    pub silent_s: f64,
+    /// Its heartbeat is fresh and its connection to the server stands.
+    pub alive: bool,
+}
+
+/// An open request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub id: u64,
+    pub verb: String,
+    pub asked_by: String,
+}
+
+/// The answer of the owner.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub granted: bool,
+    pub why: String,
+    pub advice: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_table_name_is_cut_so_that_the_shadow_name_fits() {
+        let table = TableName::new("d", "ü".repeat(64));
+        let name = shadow_name(12, &table, "new").table;
+        assert_eq!(name.chars().count(), 64);
+        assert!(name.starts_with("_rsc12_ü") && name.ends_with("ü_new"));
+        assert_eq!(shadow_name(1, &TableName::new("d", "t"), "old").table, "_rsc1_t_old");
+    }
+}

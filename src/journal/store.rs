@@ -1,0 +1,325 @@
+//! Reads and writes the journal. Everything an owner writes here is fenced.
+
+use mysql_async::Row;
+use serde_json::Value;
+
+use super::fence::{Fence, FenceError};
+use super::record::{Answer, COLUMNS, Change, Copied, Request, Unreadable, stream_table};
+use crate::lifecycle::state::State;
+use crate::mysql::session::{Session, SqlError, number, text};
+use crate::rows::gtid_set::GtidSet;
+use crate::schema::table::{Table, string_literal};
+use crate::settings::Options;
+
+/// The version of `tables.sql`.
+const VERSION: u64 = 1;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    #[error("the sidecar schema `_rsc` has version {found}, but this rsc knows version {VERSION}")]
+    Version { found: u64 },
+    #[error("{0} is being changed already")]
+    Busy(String),
+    #[error("the position in the journal cannot be read: {0}")]
+    Position(String),
+}
+
+/// Creates the sidecar where it is missing.
+pub async fn install(session: &mut Session) -> Result<(), StoreError> {
+    for statement in include_str!("tables.sql").split("\n;;\n") {
+        session.run(statement).await?;
+    }
+    session
+        .run(&format!(
+            "INSERT INTO `_rsc`.`meta` (version) SELECT {VERSION} FROM DUAL \
+             WHERE NOT EXISTS (SELECT 1 FROM `_rsc`.`meta`)"
+        ))
+        .await?;
+    check_version(session).await.map(|_| ())
+}
+
+/// Whether there is a sidecar at all.
+pub async fn installed(session: &mut Session) -> Result<bool, StoreError> {
+    let tables = session
+        .text(
+            "SELECT COUNT(*) FROM information_schema.TABLES \
+             WHERE TABLE_SCHEMA = '_rsc' AND TABLE_NAME IN ('meta', 'change', 'owner', 'event')",
+        )
+        .await?;
+    if tables.as_deref() != Some("4") {
+        return Ok(false);
+    }
+    check_version(session).await
+}
+
+async fn check_version(session: &mut Session) -> Result<bool, StoreError> {
+    let found = session.text("SELECT MAX(version) FROM `_rsc`.`meta`").await?;
+    match found.and_then(|v| v.parse().ok()) {
+        Some(VERSION) => Ok(true),
+        None => Ok(false),
+        Some(found) => Err(StoreError::Version { found }),
+    }
+}
+
+/// All changes, the newest first.
+pub async fn list(session: &mut Session) -> Result<Vec<Change>, StoreError> {
+    let rows = session.rows(&format!("SELECT {COLUMNS} FROM `_rsc`.`change` ORDER BY id DESC")).await?;
+    rows.iter().map(|row| Change::read(row).map_err(StoreError::from)).collect()
+}
+
+pub async fn find(session: &mut Session, id: u64) -> Result<Option<Change>, StoreError> {
+    let row = session.first(&format!("SELECT {COLUMNS} FROM `_rsc`.`change` WHERE id = {id}")).await?;
+    Ok(row.as_ref().map(Change::read).transpose()?)
+}
+
+/// The change that has not ended on this table.
+pub async fn active(session: &mut Session, table: &Table) -> Result<Option<Change>, StoreError> {
+    let row = session
+        .first(&format!(
+            "SELECT {COLUMNS} FROM `_rsc`.`change` WHERE active_table = {}",
+            string_literal(&table.name.plain())
+        ))
+        .await?;
+    Ok(row.as_ref().map(Change::read).transpose()?)
+}
+
+/// Journals a new change. The unique key on the active table decides between two that come at once.
+pub async fn create(
+    session: &mut Session,
+    table: &Table,
+    statement: &str,
+    options: &Options,
+) -> Result<u64, StoreError> {
+    let options = serde_json::to_string(options).unwrap_or_else(|_| "{}".into());
+    let inserted = session
+        .run(&format!(
+            "INSERT INTO `_rsc`.`change` (schema_name, table_name, active_table, statement, options, state, \
+             old_create, rows_estimate) VALUES ({}, {}, {}, {}, {}, '{}', {}, {})",
+            string_literal(&table.name.schema),
+            string_literal(&table.name.table),
+            string_literal(&table.name.plain()),
+            string_literal(statement),
+            string_literal(&options),
+            State::Planned,
+            string_literal(&table.create),
+            table.rows_estimate,
+        ))
+        .await;
+    match inserted {
+        Err(SqlError::Server { code: 1062, .. }) => return Err(StoreError::Busy(table.name.plain())),
+        other => other?,
+    };
+    let id = session.text("SELECT LAST_INSERT_ID()").await?.and_then(|v| v.parse().ok()).unwrap_or(0);
+    let stream = stream_table(id);
+    session
+        .run(&format!(
+            "CREATE TABLE {stream} (\
+             `one` TINYINT NOT NULL PRIMARY KEY DEFAULT 1, \
+             `epoch` BIGINT UNSIGNED NOT NULL COMMENT 'of the owner; whoever has another may not write', \
+             `position` LONGTEXT NOT NULL COMMENT 'GTID set up to which the stream has been applied', \
+             `moves` BIGINT UNSIGNED NOT NULL DEFAULT 0) \
+             ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin \
+             COMMENT='rsc: fence and position of change {id}'"
+        ))
+        .await?;
+    session.run(&format!("INSERT INTO {stream} (one, epoch, position) VALUES (1, 0, '')")).await?;
+    Ok(id)
+}
+
+/// What an owner records with a new state.
+#[derive(Clone, Debug, Default)]
+pub struct Note {
+    pub new_create: Option<String>,
+    /// `Some(None)` clears it.
+    pub reason: Option<Option<String>>,
+    /// The freeze of a swap that has just happened; `Some(None)` when it is not known.
+    pub swapped: Option<Option<f64>>,
+    /// The position from which a rebuilt shadow starts.
+    pub start_at: Option<GtidSet>,
+}
+
+/// Saves the state, with what belongs to it, if the fence still stands.
+pub async fn save(
+    session: &mut Session,
+    fence: Fence,
+    change: &Change,
+    state: State,
+    note: &Note,
+) -> Result<(), FenceError> {
+    session.run("START TRANSACTION").await?;
+    let saved = save_in_transaction(session, fence, change, state, note).await;
+    match saved {
+        Ok(()) => session.run("COMMIT").await.map(|_| ()).map_err(FenceError::from),
+        Err(error) => {
+            session.run("ROLLBACK").await?;
+            Err(error)
+        }
+    }
+}
+
+async fn save_in_transaction(
+    session: &mut Session,
+    fence: Fence,
+    change: &Change,
+    state: State,
+    note: &Note,
+) -> Result<(), FenceError> {
+    fence.share(session).await?;
+    let mut sets = vec![format!("state = '{state}'")];
+    if state.ended() {
+        sets.push("active_table = NULL".into());
+    }
+    if let Some(create) = &note.new_create {
+        sets.push(format!("new_create = {}", string_literal(create)));
+    }
+    match &note.reason {
+        Some(Some(reason)) => sets.push(format!("reason = {}", string_literal(reason))),
+        Some(None) => sets.push("reason = NULL".into()),
+        None => {}
+    }
+    if let Some(freeze) = note.swapped {
+        let window = change.options.revert_window_s;
+        sets.push(format!("freeze_ms = {}", freeze.map_or("NULL".into(), |ms| format!("{ms:.3}"))));
+        sets.push(format!("window_ends_at = NOW(3) + INTERVAL {window} SECOND"));
+    }
+    session.run(&format!("UPDATE `_rsc`.`change` SET {} WHERE id = {}", sets.join(", "), change.id)).await?;
+    if let Some(position) = &note.start_at {
+        session.run(&format!("DELETE FROM `_rsc`.`batch` WHERE change_id = {}", change.id)).await?;
+        session.run(&fence.advance(&position.to_string())).await?;
+    }
+    Ok(())
+}
+
+/// The position of the stream.
+pub async fn position(session: &mut Session, id: u64) -> Result<GtidSet, StoreError> {
+    let text =
+        session.text(&format!("SELECT position FROM {} WHERE one = 1", stream_table(id))).await?.unwrap_or_default();
+    text.parse().map_err(|e| StoreError::Position(format!("{e}")))
+}
+
+/// Everything the server has committed.
+pub async fn executed(session: &mut Session) -> Result<GtidSet, StoreError> {
+    let text = session.text("SELECT @@GLOBAL.gtid_executed").await?.unwrap_or_default();
+    text.parse().map_err(|e| StoreError::Position(format!("{e}")))
+}
+
+/// The statement that records a batch; it runs in the transaction of the batch's rows.
+pub fn record_batch(id: u64, seq: u64, hi: Option<&[String]>, rows: u64, elapsed_ms: f64) -> String {
+    let hi = hi.map_or("NULL".into(), |bound| {
+        string_literal(&serde_json::to_string(bound).unwrap_or_default())
+    });
+    format!(
+        "INSERT INTO `_rsc`.`batch` (change_id, seq, hi, rows_copied, elapsed_ms) \
+         VALUES ({id}, {seq}, {hi}, {rows}, {elapsed_ms:.3})"
+    )
+}
+
+pub async fn copied(session: &mut Session, id: u64) -> Result<Copied, StoreError> {
+    let sum = session
+        .first(&format!("SELECT COUNT(*), SUM(rows_copied) FROM `_rsc`.`batch` WHERE change_id = {id}"))
+        .await?;
+    let last = session
+        .first(&format!("SELECT hi FROM `_rsc`.`batch` WHERE change_id = {id} ORDER BY seq DESC LIMIT 1"))
+        .await?;
+    Ok(Copied {
+        batches: sum.as_ref().and_then(|row| number(row, 0)).unwrap_or(0),
+        rows: sum.as_ref().and_then(|row| number(row, 1)).unwrap_or(0),
+        hi: last.map(|row| last_key(id, &row)).transpose()?,
+    })
+}
+
+fn last_key(id: u64, row: &Row) -> Result<Option<Vec<String>>, Unreadable> {
+    text(row, 0).map(|json| serde_json::from_str(&json)).transpose().map_err(|e| Unreadable { id, why: e.to_string() })
+}
+
+/// Puts what happened on record. The owner's time line, for people; nothing is decided by it.
+pub async fn record_event(session: &mut Session, id: u64, kind: &str, detail: &Value) -> Result<(), SqlError> {
+    session
+        .run(&format!(
+            "INSERT INTO `_rsc`.`event` (change_id, kind, detail) VALUES ({id}, {}, {})",
+            string_literal(kind),
+            string_literal(&detail.to_string())
+        ))
+        .await
+        .map(|_| ())
+}
+
+/// The time line: when, what, detail.
+pub async fn events(session: &mut Session, id: u64) -> Result<Vec<(String, String, String)>, SqlError> {
+    let rows = session
+        .rows(&format!("SELECT at, kind, detail FROM `_rsc`.`event` WHERE change_id = {id} ORDER BY id"))
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            (text(row, 0).unwrap_or_default(), text(row, 1).unwrap_or_default(), text(row, 2).unwrap_or_default())
+        })
+        .collect())
+}
+
+/// Asks the owner; returns the request's number.
+pub async fn ask(session: &mut Session, id: u64, verb: &str, by: &str) -> Result<u64, SqlError> {
+    session
+        .run(&format!(
+            "INSERT INTO `_rsc`.`request` (change_id, verb, asked_by) VALUES ({id}, {}, {})",
+            string_literal(verb),
+            string_literal(by)
+        ))
+        .await?;
+    Ok(session.text("SELECT LAST_INSERT_ID()").await?.and_then(|v| v.parse().ok()).unwrap_or(0))
+}
+
+/// The oldest request that has no answer.
+pub async fn open_request(session: &mut Session, id: u64) -> Result<Option<Request>, SqlError> {
+    let row = session
+        .first(&format!(
+            "SELECT id, verb, asked_by FROM `_rsc`.`request` \
+             WHERE change_id = {id} AND granted IS NULL ORDER BY id LIMIT 1"
+        ))
+        .await?;
+    Ok(row.map(|row| Request {
+        id: number(&row, 0).unwrap_or(0),
+        verb: text(&row, 1).unwrap_or_default(),
+        asked_by: text(&row, 2).unwrap_or_default(),
+    }))
+}
+
+pub async fn answer(session: &mut Session, request: u64, answer: &Answer) -> Result<(), SqlError> {
+    session
+        .run(&format!(
+            "UPDATE `_rsc`.`request` SET granted = {}, answer = {}, advice = {} WHERE id = {request}",
+            answer.granted,
+            string_literal(&answer.why),
+            string_literal(&answer.advice)
+        ))
+        .await
+        .map(|_| ())
+}
+
+/// The owner's answer, once it has given one.
+pub async fn answer_of(session: &mut Session, request: u64) -> Result<Option<Answer>, SqlError> {
+    let row = session
+        .first(&format!("SELECT granted, answer, advice FROM `_rsc`.`request` WHERE id = {request}"))
+        .await?;
+    Ok(row.and_then(|row| {
+        Some(Answer {
+            granted: number(&row, 0)? == 1,
+            why: text(&row, 1).unwrap_or_default(),
+            advice: text(&row, 2).unwrap_or_default(),
+        })
+    }))
+}
+
+/// Takes a request back that its asker carries out itself.
+pub async fn withdraw(session: &mut Session, request: u64) -> Result<(), SqlError> {
+    session.run(&format!("DELETE FROM `_rsc`.`request` WHERE id = {request} AND granted IS NULL")).await.map(|_| ())
+}
+
+/// Drops the stream row of a change that has ended.
+pub async fn forget_stream(session: &mut Session, id: u64) -> Result<(), SqlError> {
+    session.run(&format!("DROP TABLE IF EXISTS {}", stream_table(id))).await.map(|_| ())
+}

@@ -1,0 +1,63 @@
+-- The sidecar of rsc: the journal of all changes on this server. Created on first use, replicated like any data.
+-- Statements are separated by a line that holds only ';;'.
+CREATE DATABASE IF NOT EXISTS `_rsc` DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin
+;;
+CREATE TABLE IF NOT EXISTS `_rsc`.`meta` (
+  `version` INT UNSIGNED NOT NULL PRIMARY KEY COMMENT 'version of the sidecar tables'
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='rsc: version of this schema'
+;;
+CREATE TABLE IF NOT EXISTS `_rsc`.`change` (
+  `id` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  `schema_name` VARCHAR(64) NOT NULL,
+  `table_name` VARCHAR(64) NOT NULL,
+  `active_table` VARCHAR(129) NULL COMMENT 'schema.table while the change is alive: one change a table',
+  `statement` LONGTEXT NOT NULL COMMENT 'as the operator typed it',
+  `options` JSON NOT NULL,
+  `state` VARCHAR(20) NOT NULL,
+  `reason` LONGTEXT NULL COMMENT 'why it failed, or why the stream is blocked',
+  `old_create` LONGTEXT NOT NULL COMMENT 'SHOW CREATE TABLE before the change',
+  `new_create` LONGTEXT NULL COMMENT 'SHOW CREATE TABLE of the shadow',
+  `rows_estimate` BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  `freeze_ms` DOUBLE NULL COMMENT 'of the last swap; NULL when its answer was lost',
+  `started_at` TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
+  `updated_at` TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3),
+  `window_ends_at` TIMESTAMP(3) NULL COMMENT 'until when a revert is possible',
+  UNIQUE KEY `one_change_a_table` (`active_table`)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='rsc: schema changes'
+;;
+CREATE TABLE IF NOT EXISTS `_rsc`.`owner` (
+  `change_id` BIGINT UNSIGNED NOT NULL PRIMARY KEY,
+  `epoch` BIGINT UNSIGNED NOT NULL COMMENT 'the epoch in stream_<id> that the owner was given',
+  `who` VARCHAR(255) NOT NULL COMMENT 'host and process',
+  `heartbeat` TIMESTAMP(6) NOT NULL COMMENT 'by the clock of the server'
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='rsc: the process that drives a change'
+;;
+CREATE TABLE IF NOT EXISTS `_rsc`.`batch` (
+  `change_id` BIGINT UNSIGNED NOT NULL,
+  `seq` BIGINT UNSIGNED NOT NULL,
+  `hi` JSON NULL COMMENT 'the last key copied, as SQL literals; NULL: to the end of the table',
+  `rows_copied` BIGINT UNSIGNED NOT NULL,
+  `elapsed_ms` DOUBLE NOT NULL,
+  PRIMARY KEY (`change_id`, `seq`)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='rsc: copied batches, each written in the transaction of its rows'
+;;
+CREATE TABLE IF NOT EXISTS `_rsc`.`request` (
+  `id` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  `change_id` BIGINT UNSIGNED NOT NULL,
+  `verb` VARCHAR(20) NOT NULL,
+  `asked_by` VARCHAR(255) NOT NULL,
+  `asked_at` TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
+  `granted` BOOLEAN NULL COMMENT 'NULL: not answered yet',
+  `answer` LONGTEXT NULL COMMENT 'why it was refused',
+  `advice` LONGTEXT NULL COMMENT 'what to do instead',
+  KEY `open_requests` (`change_id`, `granted`)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='rsc: what operators ask of the owner of a change'
+;;
+CREATE TABLE IF NOT EXISTS `_rsc`.`event` (
+  `id` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  `change_id` BIGINT UNSIGNED NOT NULL,
+  `at` TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
+  `kind` VARCHAR(40) NOT NULL,
+  `detail` JSON NOT NULL,
+  KEY `by_change` (`change_id`, `id`)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='rsc: what happened, and when'

@@ -1,0 +1,54 @@
+//! What can happen to a change.
+
+use super::state::Serving;
+
+/// What an operator can ask of a change that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Revert,
+    Reapply,
+    Complete,
+    Cancel,
+    /// Go on from wherever it stands.
+    Resume,
+}
+
+impl Verb {
+    pub const ALL: [Verb; 5] = [Verb::Revert, Verb::Reapply, Verb::Complete, Verb::Cancel, Verb::Resume];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Verb::Revert => "revert",
+            Verb::Reapply => "reapply",
+            Verb::Complete => "complete",
+            Verb::Cancel => "cancel",
+            Verb::Resume => "resume",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Verb::ALL.into_iter().find(|v| v.name() == text)
+    }
+}
+
+/// Reported by whoever did the work of a state. Adapters report; [`step`](super::step::step) decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The shadow has the new schema and is empty.
+    ShadowBuilt,
+    /// Every row that the stream will not bring has been copied.
+    CopyEnded,
+    /// The stream is close enough behind for a short freeze.
+    CloseBehind,
+    /// The tables are swapped, and this schema serves. Also what a look at the server showed.
+    Serves(Serving),
+    /// The swap was tried and did not happen; the tables are as they were.
+    SwapMissed,
+    Asked(Verb),
+    /// The revert window is over.
+    WindowEnded,
+    /// A reason that does not go away by trying again.
+    Broke,
+    /// The shadow is gone.
+    ShadowDropped,
+}

@@ -1,0 +1,6 @@
+//! The life of a change: its states, what may happen in each, and what follows. Pure.
+
+pub mod event;
+pub mod notice;
+pub mod state;
+pub mod step;

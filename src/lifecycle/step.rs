@@ -1,0 +1,279 @@
+//! The only place where the next state of a change is chosen.
+
+use super::event::{Event, Verb};
+use super::state::{Serving, State};
+
+/// Why an operator's wish is not granted. The text is for them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct Refusal {
+    pub what: String,
+    pub next: String,
+}
+
+fn refuse(what: impl Into<String>, next: impl Into<String>) -> Result<State, Refusal> {
+    Err(Refusal { what: what.into(), next: next.into() })
+}
+
+/// What follows when `event` happens in `state`.
+///
+/// An event that cannot change anything leaves the state as it is: reports may come twice, because every work
+/// may be done twice. Only wishes are refused.
+pub fn step(state: State, event: &Event) -> Result<State, Refusal> {
+    Ok(match event {
+        Event::Asked(verb) => return asked(state, *verb),
+        Event::ShadowBuilt if state == State::Planned => State::Copying,
+        Event::CopyEnded if state == State::Copying => State::CatchingUp,
+        Event::CloseBehind if state == State::CatchingUp => State::CuttingOver,
+        Event::SwapMissed if state == State::CuttingOver => State::CatchingUp,
+        Event::Serves(serving) => serves(state, *serving),
+        Event::WindowEnded if matches!(state, State::Revertible | State::Reverted) => State::Expired,
+        Event::Broke if state.before_first_swap() && !state.ended() && state != State::Cancelling => {
+            State::Failing
+        }
+        Event::ShadowDropped => dropped(state),
+        Event::ShadowBuilt
+        | Event::CopyEnded
+        | Event::CloseBehind
+        | Event::SwapMissed
+        | Event::WindowEnded
+        | Event::Broke => state,
+    })
+}
+
+/// The tables decide whether a swap happened, whatever the journal had got to.
+fn serves(state: State, serving: Serving) -> State {
+    match (state, serving) {
+        (State::CuttingOver, Serving::New) | (State::Reapplying, Serving::New) => State::Revertible,
+        (State::Reverting, Serving::Old) => State::Reverted,
+        (
+            State::Planned
+            | State::Copying
+            | State::CatchingUp
+            | State::CuttingOver
+            | State::Revertible
+            | State::Reverting
+            | State::Reverted
+            | State::Reapplying
+            | State::Completing
+            | State::Completed
+            | State::Expired
+            | State::Cancelling
+            | State::Cancelled
+            | State::Failing
+            | State::Failed,
+            _,
+        ) => state,
+    }
+}
+
+fn dropped(state: State) -> State {
+    match state {
+        State::Completing => State::Completed,
+        State::Cancelling => State::Cancelled,
+        State::Failing => State::Failed,
+        State::Planned
+        | State::Copying
+        | State::CatchingUp
+        | State::CuttingOver
+        | State::Revertible
+        | State::Reverting
+        | State::Reverted
+        | State::Reapplying
+        | State::Completed
+        | State::Expired
+        | State::Cancelled
+        | State::Failed => state,
+    }
+}
+
+fn asked(state: State, verb: Verb) -> Result<State, Refusal> {
+    match verb {
+        Verb::Revert => revert(state),
+        Verb::Reapply => reapply(state),
+        Verb::Complete => complete(state),
+        Verb::Cancel => cancel(state),
+        Verb::Resume if state.ended() => refuse(
+            format!("the change is {state}; there is nothing to resume"),
+            "start a new one with `rsc migrate`",
+        ),
+        Verb::Resume => Ok(state),
+    }
+}
+
+fn revert(state: State) -> Result<State, Refusal> {
+    match state {
+        State::Revertible | State::Reverting | State::Reapplying => Ok(State::Reverting),
+        State::Reverted => Ok(State::Reverted),
+        State::Planned | State::Copying | State::CatchingUp | State::CuttingOver => refuse(
+            format!("the change is still {state}: the old schema is the one that serves"),
+            "to give it up, use `rsc cancel`",
+        ),
+        State::Completing | State::Completed => refuse(
+            format!("the change is {state}: its old table was dropped, so there is nothing to swap back"),
+            "start a new change that undoes it with `rsc migrate`",
+        ),
+        State::Expired => refuse(
+            "the revert window is over: the stream has stopped, so the kept table is not current any more",
+            "the kept table holds the rows as of the end of the window; `rsc complete` drops it",
+        ),
+        State::Cancelling | State::Cancelled | State::Failing | State::Failed => refuse(
+            format!("the change is {state}: it never swapped the tables, so there is nothing to revert"),
+            "the table has its old schema; nothing needs to be done",
+        ),
+    }
+}
+
+fn reapply(state: State) -> Result<State, Refusal> {
+    match state {
+        State::Reverted | State::Reapplying | State::Reverting => Ok(State::Reapplying),
+        State::Revertible => Ok(State::Revertible),
+        State::Planned | State::Copying | State::CatchingUp | State::CuttingOver => refuse(
+            format!("the change is still {state}: it has not been applied a first time"),
+            "to let it go on, use `rsc migrate --resume`",
+        ),
+        State::Completing
+        | State::Completed
+        | State::Expired
+        | State::Cancelling
+        | State::Cancelled
+        | State::Failing
+        | State::Failed => refuse(
+            format!("the change is {state}: the new table is not kept current"),
+            "start a new change with `rsc migrate`",
+        ),
+    }
+}
+
+fn complete(state: State) -> Result<State, Refusal> {
+    match state {
+        State::Revertible | State::Reverted | State::Expired | State::Completing => Ok(State::Completing),
+        State::Completed => Ok(State::Completed),
+        State::Planned | State::Copying | State::CatchingUp | State::CuttingOver => refuse(
+            format!("the change is still {state}"),
+            "to let it go on, use `rsc migrate --resume`; to give it up, use `rsc cancel`",
+        ),
+        State::Reverting | State::Reapplying => refuse(
+            format!("the change is {state}: which schema will serve is not decided yet"),
+            "wait until it has swapped, or take the wish back with `rsc cancel`",
+        ),
+        State::Cancelling | State::Cancelled | State::Failing | State::Failed => refuse(
+            format!("the change is {state}; it left nothing behind that could be completed"),
+            "nothing needs to be done",
+        ),
+    }
+}
+
+fn cancel(state: State) -> Result<State, Refusal> {
+    match state {
+        State::Planned | State::Copying | State::CatchingUp | State::CuttingOver | State::Cancelling => {
+            Ok(State::Cancelling)
+        }
+        State::Cancelled => Ok(State::Cancelled),
+        State::Reverting => Ok(State::Revertible),
+        State::Reapplying => Ok(State::Reverted),
+        State::Revertible => refuse(
+            "the new schema serves already",
+            "to take it back, use `rsc revert`; to keep it, use `rsc complete`",
+        ),
+        State::Reverted | State::Expired => {
+            refuse(format!("the change is {state}"), "to drop the table that does not serve, use `rsc complete`")
+        }
+        State::Completing | State::Completed | State::Failing | State::Failed => {
+            refuse(format!("the change is {state}; there is nothing to cancel"), "nothing needs to be done")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(state: State, events: &[Event]) -> State {
+        events.iter().fold(state, |state, event| step(state, event).expect("granted"))
+    }
+
+    #[test]
+    fn a_change_goes_forward_and_back_as_often_as_asked() {
+        use Event::*;
+        let applied = after(
+            State::Planned,
+            &[ShadowBuilt, CopyEnded, CloseBehind, SwapMissed, CloseBehind, Serves(Serving::New)],
+        );
+        assert_eq!(applied, State::Revertible);
+        let mut state = applied;
+        for _ in 0..3 {
+            state = after(state, &[Asked(Verb::Revert), Serves(Serving::Old)]);
+            assert_eq!(state, State::Reverted);
+            state = after(state, &[Asked(Verb::Reapply), Serves(Serving::New)]);
+            assert_eq!(state, State::Revertible);
+        }
+        assert_eq!(after(state, &[Asked(Verb::Complete), ShadowDropped]), State::Completed);
+    }
+
+    #[test]
+    fn a_missed_swap_keeps_the_wish() {
+        assert_eq!(after(State::Reverting, &[Event::SwapMissed]), State::Reverting);
+        assert_eq!(after(State::Reverting, &[Event::Serves(Serving::New)]), State::Reverting);
+    }
+
+    #[test]
+    fn a_revert_in_flight_can_be_taken_back() {
+        assert_eq!(after(State::Reverting, &[Event::Asked(Verb::Cancel)]), State::Revertible);
+        assert_eq!(after(State::Reapplying, &[Event::Asked(Verb::Cancel)]), State::Reverted);
+    }
+
+    #[test]
+    fn what_never_swapped_is_not_reverted() {
+        for state in [State::Cancelled, State::Failed, State::Copying, State::Completed, State::Expired] {
+            assert!(step(state, &Event::Asked(Verb::Revert)).is_err(), "{state}");
+        }
+    }
+
+    /// From every state the operator reaches an ended one, whatever work is reported on the way.
+    #[test]
+    fn every_state_has_a_safe_way_out() {
+        for state in State::ALL {
+            let mut at = state;
+            for event in [
+                Event::Asked(Verb::Cancel),
+                Event::Asked(Verb::Complete),
+                Event::ShadowDropped,
+            ] {
+                at = step(at, &event).unwrap_or(at);
+            }
+            assert!(at.ended(), "{state} ends in {at}");
+        }
+    }
+
+    #[test]
+    fn a_report_that_comes_twice_changes_nothing_more() {
+        let reports = [
+            Event::ShadowBuilt,
+            Event::CopyEnded,
+            Event::Serves(Serving::New),
+            Event::Serves(Serving::Old),
+            Event::ShadowDropped,
+            Event::Broke,
+            Event::WindowEnded,
+        ];
+        for state in State::ALL {
+            for event in &reports {
+                let once = after(state, std::slice::from_ref(event));
+                assert_eq!(after(once, std::slice::from_ref(event)), once, "{state} {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_breaks_a_table_that_serves_the_new_schema() {
+        assert_eq!(after(State::Revertible, &[Event::Broke]), State::Revertible);
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for state in State::ALL {
+            assert_eq!(state.name().parse::<State>().expect("known"), state);
+        }
+    }
+}

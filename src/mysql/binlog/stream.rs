@@ -1,0 +1,388 @@
+//! The binlog as a stream of row changes of one table.
+//!
+//! Rows of other tables are skipped undecoded: only the first six bytes of their events are looked at. A
+//! transaction is reported when it ends, by its GTID; until then its rows are pushed, but the position may not
+//! move. Whatever would make a replay of row images inexact ends the stream with a [`StreamError`] that says
+//! what it was; nothing is guessed past.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use mysql_async::{BinlogStream, BinlogStreamRequest};
+use mysql_common::binlog::consts::EventType;
+use mysql_common::binlog::events::{Event, EventData, GtidEvent, RowsEventData, TableMapEvent};
+
+use super::column_plan::{ColumnPlan, PlanMismatch, RowChange, RowError};
+use super::foreign_statement;
+use crate::mysql::session::{Session, SqlError};
+use crate::rows::compaction::Compaction;
+use crate::rows::gtid_set::{GtidSet, Source};
+use crate::schema::table::{Column, TableName};
+use crate::settings::Server;
+
+/// The server sends a heartbeat so often when it has nothing else to send.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A stream that is silent for so many heartbeats is dead.
+const SILENCE: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StreamError {
+    /// Open it again at the journaled position.
+    #[error("the binlog stream broke off: {0}")]
+    Lost(String),
+    #[error("the server has purged binlogs that the stream still needed")]
+    Purged,
+    #[error("the server refuses to send its binlog: {0}")]
+    Refused(String),
+    #[error("someone else changed the table: {0}")]
+    Foreign(String),
+    #[error("the definition of the table was changed by someone else: {0}")]
+    Altered(#[from] PlanMismatch),
+    #[error("a row in the binlog cannot be used: {0}")]
+    Row(#[from] RowError),
+    #[error("an XA transaction wrote to the table, which this version does not follow")]
+    Xa,
+    #[error("the binlog is damaged: {0}")]
+    Damaged(String),
+}
+
+impl StreamError {
+    pub fn is_lost(&self) -> bool {
+        matches!(self, StreamError::Lost(_))
+    }
+}
+
+impl From<SqlError> for StreamError {
+    fn from(error: SqlError) -> Self {
+        match error {
+            SqlError::Server { code: 1236, message } if message.contains("purged") => StreamError::Purged,
+            SqlError::Server { code: 1236, message } if message.contains("same server_") => {
+                StreamError::Lost(message)
+            }
+            SqlError::Server { code: 1236 | 1227 | 1045, message } => StreamError::Refused(message),
+            other => StreamError::Lost(other.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for StreamError {
+    fn from(error: std::io::Error) -> Self {
+        StreamError::Damaged(error.to_string())
+    }
+}
+
+/// What reading one event came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Beat {
+    /// Nothing of interest, or nothing at all within the caller's patience.
+    Quiet,
+    /// Rows of the table were pushed.
+    Rows,
+    /// A transaction ended. Everything pushed since the last one belongs to it.
+    Committed(Source, u64),
+}
+
+/// The table whose rows are wanted.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    pub table: TableName,
+    pub columns: Vec<Column>,
+    /// Indexes of the key columns, in key order.
+    pub key: Vec<usize>,
+    /// Its twin: statements of others on it are as fatal.
+    pub shadow: TableName,
+    /// What rsc writes into its own statements on these tables, so that they are not taken for someone else's.
+    pub mark: String,
+}
+
+enum Table {
+    Ours(Box<ColumnPlan>),
+    Other,
+}
+
+pub struct Reader {
+    stream: BinlogStream,
+    watched: Watched,
+    tables: HashMap<u64, Table>,
+    /// The plan of the table map that was seen last. All maps that pass against the same columns decode alike.
+    plan: Option<ColumnPlan>,
+    gtid: Option<(Source, u64)>,
+    /// Between BEGIN and the end of its transaction.
+    open: bool,
+    /// Rows of the watched table were pushed in the open transaction.
+    ours: bool,
+    payload: Option<Payload>,
+    heard: Instant,
+    /// Seconds since the epoch, from the last event that had a time.
+    event_time: u32,
+    before_key: Vec<u8>,
+    after_key: Vec<u8>,
+}
+
+/// The events of a compressed transaction must add up to its size: the driver drops what it cannot decompress.
+struct Payload {
+    size: u64,
+    seen: u64,
+}
+
+impl Reader {
+    /// Starts behind `position`.
+    pub async fn open(server: &Server, position: &GtidSet, watched: Watched) -> Result<Self, StreamError> {
+        let mut session = Session::plain(server).await?;
+        let heartbeat = HEARTBEAT.as_nanos();
+        // Without a uuid of its own, a second reader with the same server id would end this one.
+        session
+            .run(&format!(
+                "SET @source_heartbeat_period = {heartbeat}, @master_heartbeat_period = {heartbeat}, \
+                 @replica_uuid = UUID(), @slave_uuid = @replica_uuid"
+            ))
+            .await?;
+        let request = BinlogStreamRequest::new(server_id()).with_gtid().with_gtid_set(position.to_sids());
+        let stream = session.into_conn().get_binlog_stream(request).await.map_err(SqlError::from)?;
+        Ok(Self {
+            stream,
+            watched,
+            tables: HashMap::new(),
+            plan: None,
+            gtid: None,
+            open: false,
+            ours: false,
+            payload: None,
+            heard: Instant::now(),
+            event_time: 0,
+            before_key: Vec::new(),
+            after_key: Vec::new(),
+        })
+    }
+
+    /// From here on another table definition is expected under the watched name.
+    pub fn watch(&mut self, watched: Watched) {
+        self.watched = watched;
+        self.tables.clear();
+        self.plan = None;
+    }
+
+    /// How to decode the images that were pushed. `None` before the first.
+    pub fn plan(&self) -> Option<&ColumnPlan> {
+        self.plan.as_ref()
+    }
+
+    /// The time of the last event, in seconds since the epoch by the server's clock; 0 before the first.
+    pub fn event_time(&self) -> u32 {
+        self.event_time
+    }
+
+    /// Reads one event, waiting at most `patience`.
+    pub async fn read(&mut self, into: &mut Compaction, patience: Duration) -> Result<Beat, StreamError> {
+        // Giving up `next` loses nothing: what has been received stays in the stream.
+        let event = match tokio::time::timeout(patience, self.stream.next()).await {
+            Err(_) if self.heard.elapsed() > SILENCE => {
+                return Err(StreamError::Lost(format!("nothing was heard for {SILENCE:?}")));
+            }
+            Err(_) => return Ok(Beat::Quiet),
+            Ok(None) => return Err(StreamError::Lost("the server ended the stream".into())),
+            Ok(Some(Err(error))) => return Err(SqlError::from(error).into()),
+            Ok(Some(Ok(event))) => event,
+        };
+        self.heard = Instant::now();
+        self.check(&event)?;
+        self.take(&event, into)
+    }
+
+    fn check(&mut self, event: &Event) -> Result<(), StreamError> {
+        let header = event.header();
+        if header.timestamp() != 0 {
+            self.event_time = header.timestamp();
+        }
+        match &mut self.payload {
+            // Events inside a payload have no checksum of their own: the payload's was checked.
+            Some(payload) => payload.seen += u64::from(header.event_size()),
+            None => check_sum(event)?,
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, event: &Event, into: &mut Compaction) -> Result<Beat, StreamError> {
+        let Ok(kind) = event.header().event_type() else {
+            return Ok(Beat::Quiet);
+        };
+        match kind {
+            EventType::TABLE_MAP_EVENT => {
+                self.table_map(event)?;
+                Ok(Beat::Quiet)
+            }
+            EventType::WRITE_ROWS_EVENT
+            | EventType::UPDATE_ROWS_EVENT
+            | EventType::DELETE_ROWS_EVENT
+            | EventType::PARTIAL_UPDATE_ROWS_EVENT
+            | EventType::WRITE_ROWS_EVENT_V1
+            | EventType::UPDATE_ROWS_EVENT_V1
+            | EventType::DELETE_ROWS_EVENT_V1 => self.rows(event, into),
+            _ => match event.read_data()? {
+                Some(data) => self.other(data),
+                None => Ok(Beat::Quiet),
+            },
+        }
+    }
+
+    fn table_map(&mut self, event: &Event) -> Result<(), StreamError> {
+        let Some(id) = table_id(event.data()) else { return Ok(()) };
+        let map: TableMapEvent<'_> = event.read_event()?;
+        let table = if self.is_watched(&map) {
+            let plan = ColumnPlan::new(&map, &self.watched.columns)?;
+            self.plan = Some(plan.clone());
+            Table::Ours(Box::new(plan))
+        } else {
+            Table::Other
+        };
+        self.tables.insert(id, table);
+        Ok(())
+    }
+
+    fn is_watched(&self, map: &TableMapEvent<'_>) -> bool {
+        map.table_name_raw() == self.watched.table.table.as_bytes()
+            && map.database_name_raw() == self.watched.table.schema.as_bytes()
+    }
+
+    fn rows(&mut self, event: &Event, into: &mut Compaction) -> Result<Beat, StreamError> {
+        let id = table_id(event.data()).unwrap_or(u64::MAX);
+        let plan = match self.tables.get(&id) {
+            Some(Table::Ours(plan)) => plan,
+            Some(Table::Other) => return Ok(Beat::Quiet),
+            None => return Err(StreamError::Damaged(format!("rows of table {id}, which was never named"))),
+        };
+        let Some(EventData::RowsEvent(rows)) = event.read_data()? else {
+            return Err(StreamError::Damaged("a row event that holds no rows".into()));
+        };
+        let (before, after) = (&mut self.before_key, &mut self.after_key);
+        push_rows(plan, &rows, &self.watched.key, (before, after), into)?;
+        self.ours = true;
+        Ok(Beat::Rows)
+    }
+
+    fn other(&mut self, data: EventData<'_>) -> Result<Beat, StreamError> {
+        match data {
+            EventData::GtidEvent(gtid) => self.begin(&gtid).map(|()| Beat::Quiet),
+            EventData::XidEvent(_) => self.end(),
+            EventData::QueryEvent(query) => self.query(&query.schema(), &query.query()),
+            EventData::TransactionPayloadEvent(payload) => {
+                self.payload = Some(Payload { size: payload.uncompressed_size(), seen: 0 });
+                Ok(Beat::Quiet)
+            }
+            EventData::XaPrepareLogEvent(_) if self.ours => Err(StreamError::Xa),
+            EventData::XaPrepareLogEvent(_) => self.end(),
+            EventData::AnonymousGtidEvent(_) => {
+                Err(StreamError::Refused("a transaction has no GTID; gtid_mode was switched off".into()))
+            }
+            EventData::IncidentEvent(_) => {
+                Err(StreamError::Damaged("the server reports that events were lost".into()))
+            }
+            // A restarted server numbers its tables anew.
+            EventData::FormatDescriptionEvent(_) => {
+                self.tables.clear();
+                Ok(Beat::Quiet)
+            }
+            _ => Ok(Beat::Quiet),
+        }
+    }
+
+    fn begin(&mut self, gtid: &GtidEvent) -> Result<(), StreamError> {
+        if let Some((source, gno)) = &self.gtid {
+            return Err(StreamError::Damaged(format!("transaction {source}:{gno} has no end")));
+        }
+        self.gtid = Some((Source::new(gtid.sid(), gtid.tag().cloned()), gtid.gno()));
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<Beat, StreamError> {
+        self.open = false;
+        self.ours = false;
+        if let Some(payload) = self.payload.take()
+            && payload.seen != payload.size
+        {
+            return Err(StreamError::Damaged(format!(
+                "a compressed transaction yielded {} of {} bytes",
+                payload.seen, payload.size
+            )));
+        }
+        match self.gtid.take() {
+            Some((source, gno)) => Ok(Beat::Committed(source, gno)),
+            None => Ok(Beat::Quiet),
+        }
+    }
+
+    fn query(&mut self, schema: &str, sql: &str) -> Result<Beat, StreamError> {
+        let word = sql.split_whitespace().next().unwrap_or("").to_ascii_uppercase();
+        match word.as_str() {
+            "BEGIN" => {
+                self.open = true;
+                return Ok(Beat::Quiet);
+            }
+            "COMMIT" | "ROLLBACK" if !sql.to_ascii_uppercase().contains(" TO ") => return self.end(),
+            "XA" if sql.to_ascii_uppercase().starts_with("XA START") => {
+                self.open = true;
+                return Ok(Beat::Quiet);
+            }
+            _ => {}
+        }
+        let tables = [&self.watched.table, &self.watched.shadow];
+        if !sql.contains(&self.watched.mark) && foreign_statement::touches(schema, sql, &tables) {
+            return Err(StreamError::Foreign(sql.chars().take(300).collect()));
+        }
+        if self.open { Ok(Beat::Quiet) } else { self.end() }
+    }
+}
+
+fn push_rows(
+    plan: &ColumnPlan,
+    event: &RowsEventData<'_>,
+    key: &[usize],
+    (before_key, after_key): (&mut Vec<u8>, &mut Vec<u8>),
+    into: &mut Compaction,
+) -> Result<(), RowError> {
+    for change in plan.rows(event)? {
+        before_key.clear();
+        after_key.clear();
+        match change? {
+            RowChange::Insert(image) => {
+                plan.key_bytes(image, key, after_key)?;
+                into.insert(after_key, image);
+            }
+            RowChange::Update { before, after } => {
+                plan.key_bytes(before, key, before_key)?;
+                plan.key_bytes(after, key, after_key)?;
+                into.update(before_key, after_key, after);
+            }
+            RowChange::Delete(image) => {
+                plan.key_bytes(image, key, before_key)?;
+                into.delete(before_key);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The first six bytes of table map and row events.
+fn table_id(data: &[u8]) -> Option<u64> {
+    let bytes = data.get(..6)?;
+    Some(bytes.iter().rev().fold(0, |id, byte| id << 8 | u64::from(*byte)))
+}
+
+fn check_sum(event: &Event) -> Result<(), StreamError> {
+    // The rotate event that opens a stream is made up for it, and its checksum with it.
+    let made_up = event.header().event_type_raw() == EventType::ROTATE_EVENT as u8;
+    let footer = event.footer();
+    let Ok(Some(algorithm)) = footer.get_checksum_alg() else { return Ok(()) };
+    let enabled = footer.get_checksum_enabled();
+    let (true, false, Some(stored)) = (enabled, made_up, event.checksum()) else { return Ok(()) };
+    if event.calc_checksum(algorithm) == u32::from_le_bytes(stored) {
+        return Ok(());
+    }
+    Err(StreamError::Damaged(format!("an event at {} fails its checksum", event.header().log_pos())))
+}
+
+/// Replicas have small numbers by habit; two readers of one server may not share theirs.
+fn server_id() -> u32 {
+    0x7000_0000 | (uuid::Uuid::new_v4().as_u128() as u32 & 0x0fff_ffff)
+}

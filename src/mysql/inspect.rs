@@ -1,0 +1,119 @@
+//! Asks the server what a table is.
+
+use mysql_async::Row;
+
+use super::session::{Session, SqlError, number, text};
+use crate::schema::table::{Column, Key, KeyPart, Table, TableName, string_literal};
+
+/// What stands under a name.
+#[derive(Clone, Debug)]
+pub enum Found {
+    Table(Box<Table>),
+    View,
+    Nothing,
+}
+
+/// `session` must be one of [`Session::open`]: it reads AUTO_INCREMENT uncached.
+pub async fn find(session: &mut Session, name: &TableName) -> Result<Found, SqlError> {
+    let (schema, table) = (string_literal(&name.schema), string_literal(&name.table));
+    let row = session
+        .first(&format!(
+            "SELECT TABLE_TYPE, AUTO_INCREMENT, TABLE_ROWS, TABLE_SCHEMA, TABLE_NAME \
+             FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {table}"
+        ))
+        .await?;
+    let Some(row) = row else { return Ok(Found::Nothing) };
+    if text(&row, 0).as_deref() != Some("BASE TABLE") {
+        return Ok(Found::View);
+    }
+    let name = TableName::new(
+        text(&row, 3).unwrap_or_else(|| name.schema.clone()),
+        text(&row, 4).unwrap_or_else(|| name.table.clone()),
+    );
+    let Some(create) = session.first(&format!("SHOW CREATE TABLE {name}")).await? else {
+        return Ok(Found::Nothing);
+    };
+    Ok(Found::Table(Box::new(Table {
+        columns: columns(session, &schema, &table).await?,
+        keys: keys(session, &schema, &table).await?,
+        create: text(&create, 1).unwrap_or_default(),
+        auto_increment: number(&row, 1),
+        rows_estimate: number(&row, 2).unwrap_or(0),
+        name,
+    })))
+}
+
+/// Whether a base table of this name exists.
+pub async fn exists(session: &mut Session, name: &TableName) -> Result<bool, SqlError> {
+    let count = session
+        .text(&format!(
+            "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+            string_literal(&name.schema),
+            string_literal(&name.table)
+        ))
+        .await?;
+    Ok(count.as_deref() == Some("1"))
+}
+
+/// The next AUTO_INCREMENT value; 0 for a table without.
+pub async fn auto_increment(session: &mut Session, name: &TableName) -> Result<u64, SqlError> {
+    let value = session
+        .text(&format!(
+            "SELECT COALESCE(AUTO_INCREMENT, 0) FROM information_schema.TABLES \
+             WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+            string_literal(&name.schema),
+            string_literal(&name.table)
+        ))
+        .await?;
+    Ok(value.and_then(|v| v.parse().ok()).unwrap_or(0))
+}
+
+async fn columns(session: &mut Session, schema: &str, table: &str) -> Result<Vec<Column>, SqlError> {
+    let rows = session
+        .rows(&format!(
+            "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, IS_NULLABLE, \
+             COLUMN_DEFAULT, EXTRA, COALESCE(GENERATION_EXPRESSION, '') <> '' \
+             FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {table} \
+             ORDER BY ORDINAL_POSITION"
+        ))
+        .await?;
+    Ok(rows.iter().map(column).collect())
+}
+
+fn column(row: &Row) -> Column {
+    Column {
+        name: text(row, 0).unwrap_or_default(),
+        data_type: text(row, 1).unwrap_or_default().to_lowercase(),
+        column_type: text(row, 2).unwrap_or_default(),
+        charset: text(row, 3),
+        collation: text(row, 4),
+        nullable: text(row, 5).as_deref() == Some("YES"),
+        default: text(row, 6),
+        extra: text(row, 7).unwrap_or_default(),
+        generated: number(row, 8) == Some(1),
+    }
+}
+
+async fn keys(session: &mut Session, schema: &str, table: &str) -> Result<Vec<Key>, SqlError> {
+    let rows = session
+        .rows(&format!(
+            "SELECT INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, NULLABLE \
+             FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {table} \
+             ORDER BY INDEX_NAME <> 'PRIMARY', INDEX_NAME, SEQ_IN_INDEX"
+        ))
+        .await?;
+    let mut keys: Vec<Key> = Vec::new();
+    for row in &rows {
+        let name = text(row, 0).unwrap_or_default();
+        let part = KeyPart {
+            column: text(row, 2),
+            prefix: text(row, 3).is_some(),
+            nullable: text(row, 4).as_deref() == Some("YES"),
+        };
+        match keys.last_mut() {
+            Some(key) if key.name == name => key.parts.push(part),
+            _ => keys.push(Key { name, unique: number(row, 1) == Some(0), parts: vec![part] }),
+        }
+    }
+    Ok(keys)
+}

@@ -1,0 +1,125 @@
+//! What the checks look at, asked of the server in one place.
+
+use std::collections::HashMap;
+
+use super::grants::Grants;
+use crate::mysql::session::{Session, SqlError, text};
+use crate::schema::table::{Table, TableName, string_literal};
+
+/// The server and the table, at one moment.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Global variables by name.
+    pub variables: HashMap<String, String>,
+    pub grants: Grants,
+    pub table: Table,
+    pub engine: String,
+    /// `constraint (schema.table)` for every foreign key from or to the table.
+    pub foreign_keys: Vec<String>,
+    pub triggers: Vec<String>,
+}
+
+impl Facts {
+    /// A global variable; empty when the server does not know it.
+    pub fn variable(&self, name: &str) -> &str {
+        self.variables.get(name).map_or("", String::as_str)
+    }
+}
+
+const VARIABLES: [&str; 10] = [
+    "version",
+    "log_bin",
+    "binlog_format",
+    "binlog_row_image",
+    "binlog_row_value_options",
+    "gtid_mode",
+    "binlog_order_commits",
+    "read_only",
+    "super_read_only",
+    "innodb_read_only",
+];
+
+pub async fn gather(session: &mut Session, table: Table) -> Result<Facts, SqlError> {
+    let (schema, name) = (string_literal(&table.name.schema), string_literal(&table.name.table));
+    let names: Vec<String> = VARIABLES.iter().map(|v| format!("'{v}'")).collect();
+    let variables = session
+        .rows(&format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({})", names.join(",")))
+        .await?
+        .iter()
+        .filter_map(|row| Some((text(row, 0)?, text(row, 1)?)))
+        .collect();
+    let engine = session
+        .text(&format!(
+            "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {name}"
+        ))
+        .await?
+        .unwrap_or_default();
+    let foreign_keys = list(
+        session,
+        &format!(
+            "SELECT CONCAT(CONSTRAINT_NAME, ' (', TABLE_SCHEMA, '.', TABLE_NAME, ')') \
+             FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_NAME IS NOT NULL \
+             AND ((TABLE_SCHEMA = {schema} AND TABLE_NAME = {name}) \
+               OR (REFERENCED_TABLE_SCHEMA = {schema} AND REFERENCED_TABLE_NAME = {name})) \
+             GROUP BY 1 ORDER BY 1"
+        ),
+    )
+    .await?;
+    let triggers = list(
+        session,
+        &format!(
+            "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS \
+             WHERE EVENT_OBJECT_SCHEMA = {schema} AND EVENT_OBJECT_TABLE = {name} ORDER BY 1"
+        ),
+    )
+    .await?;
+    Ok(Facts { variables, grants: grants(session).await?, table, engine, foreign_keys, triggers })
+}
+
+async fn list(session: &mut Session, sql: &str) -> Result<Vec<String>, SqlError> {
+    Ok(session.rows(sql).await?.iter().filter_map(|row| text(row, 0)).collect())
+}
+
+async fn grants(session: &mut Session) -> Result<Grants, SqlError> {
+    let roles = session.text("SELECT CURRENT_ROLE()").await?.unwrap_or_default();
+    let using = if roles.is_empty() || roles == "NONE" { String::new() } else { format!(" USING {roles}") };
+    let user = session.text("SELECT CURRENT_USER()").await?.unwrap_or_default();
+    let lines = list(session, &format!("SHOW GRANTS FOR CURRENT_USER(){using}")).await?;
+    Ok(Grants::read(&user, &lines))
+}
+
+/// A user or table name as it is written in a statement that mends something.
+pub fn account(user: &str) -> String {
+    match user.rsplit_once('@') {
+        Some((name, host)) => format!("'{name}'@'{host}'"),
+        None => format!("'{user}'"),
+    }
+}
+
+#[cfg(test)]
+pub fn sample() -> Facts {
+    let on = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+    Facts {
+        variables: on(&[
+            ("version", "9.7.4"),
+            ("log_bin", "ON"),
+            ("binlog_format", "ROW"),
+            ("binlog_row_image", "FULL"),
+            ("gtid_mode", "ON"),
+            ("binlog_order_commits", "ON"),
+            ("read_only", "OFF"),
+        ]),
+        grants: Grants::read("root@%", &["GRANT ALL PRIVILEGES ON *.* TO `root`@`%`".into()]),
+        table: Table {
+            name: TableName::new("d", "t"),
+            columns: vec![],
+            keys: vec![],
+            create: String::new(),
+            auto_increment: None,
+            rows_estimate: 0,
+        },
+        engine: "InnoDB".into(),
+        foreign_keys: vec![],
+        triggers: vec![],
+    }
+}

@@ -1,0 +1,45 @@
+//! What must be true of the server and the table before anything is touched.
+//!
+//! The facts are gathered once; then every check looks at them and may refuse, and all refusals are shown at
+//! once. A check is one file: a pure function from facts to a refusal, whose text holds the mending statement.
+
+mod commit_order;
+mod engine;
+mod facts;
+mod foreign_keys;
+mod grants;
+mod gtid;
+mod privileges;
+mod row_format;
+mod row_image;
+mod triggers;
+mod usable_key;
+mod version;
+mod writable;
+
+pub use facts::{Facts, gather};
+
+use crate::error::Told;
+
+type Check = fn(&Facts) -> Option<Told>;
+
+/// In the order in which an operator would mend them.
+const CHECKS: [Check; 12] = [
+    version::check,
+    writable::check,
+    row_format::check,
+    row_image::check,
+    row_image::check_partial_json,
+    gtid::check,
+    commit_order::check,
+    privileges::check,
+    engine::check,
+    usable_key::check,
+    foreign_keys::check,
+    triggers::check,
+];
+
+/// All reasons against a change of this table on this server.
+pub fn refusals(facts: &Facts) -> Vec<Told> {
+    CHECKS.iter().filter_map(|check| check(facts)).collect()
+}

@@ -1,0 +1,71 @@
+//! Everything that rsc will do must be allowed before it does the first thing.
+
+use super::Facts;
+use super::facts::account;
+use crate::error::Told;
+use crate::schema::table::quote;
+
+/// To read the binlog, and to see the server's position in it.
+const GLOBAL: [&str; 2] = ["REPLICATION SLAVE", "REPLICATION CLIENT"];
+/// To make, fill, lock and swap a table.
+const ON_TABLES: [&str; 9] =
+    ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "LOCK TABLES"];
+/// The sidecar besides: staging tables.
+const ON_SIDECAR: [&str; 10] = [
+    "SELECT",
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "CREATE",
+    "DROP",
+    "ALTER",
+    "INDEX",
+    "LOCK TABLES",
+    "CREATE TEMPORARY TABLES",
+];
+
+pub fn check(facts: &Facts) -> Option<Told> {
+    let grants = &facts.grants;
+    let schema = &facts.table.name.schema;
+    let lacks_on = |list: &[&'static str], schema: &str| -> Vec<&'static str> {
+        list.iter().copied().filter(|p| !grants.on_schema(p, schema)).collect()
+    };
+    let global: Vec<_> = GLOBAL.into_iter().filter(|p| !grants.globally(p)).collect();
+    let account = account(&grants.user);
+    let statements: Vec<String> = [
+        (global, "*.*".to_owned()),
+        (lacks_on(&ON_TABLES, schema), format!("{}.*", quote(schema))),
+        (lacks_on(&ON_SIDECAR, "_rsc"), "`_rsc`.*".to_owned()),
+    ]
+    .into_iter()
+    .filter(|(list, _)| !list.is_empty())
+    .map(|(list, on)| format!("GRANT {} ON {on} TO {account}", list.join(", ")))
+    .collect();
+    if statements.is_empty() {
+        return None;
+    }
+    Some(Told::new(format!("{} lacks privileges", grants.user)).next(statements.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::sample;
+    use super::super::grants::Grants;
+    use super::*;
+
+    #[test]
+    fn the_missing_grants_are_named() {
+        let mut facts = sample();
+        assert_eq!(check(&facts), None);
+        facts.grants = Grants::read(
+            "rsc@%",
+            &[
+                "GRANT REPLICATION CLIENT ON *.* TO `rsc`@`%`".into(),
+                "GRANT ALL PRIVILEGES ON `d`.* TO `rsc`@`%`".into(),
+                "GRANT ALL PRIVILEGES ON `_rsc`.* TO `rsc`@`%`".into(),
+            ],
+        );
+        let told = check(&facts).expect("refused");
+        assert_eq!(told.next, "GRANT REPLICATION SLAVE ON *.* TO 'rsc'@'%'");
+    }
+}

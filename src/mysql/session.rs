@@ -1,0 +1,218 @@
+//! One connection to the server, with the settings that make rsc's statements mean one thing.
+//!
+//! A query whose future was dropped leaves its answer on the connection, and the next query would be given
+//! that answer. So a session that was left in the middle of a query refuses to be used again.
+
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, OptsBuilder, Row};
+
+use crate::settings::{Server, SslMode};
+
+/// What a statement can come back with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SqlError {
+    /// The server's answer. The statement did not take effect.
+    #[error("{message} (MySQL error {code})")]
+    Server { code: u16, message: String },
+    /// There was no answer: whether the statement took effect is unknown.
+    #[error("the connection to the server was lost: {0}")]
+    Lost(String),
+    /// No connection was made.
+    #[error("cannot connect to {to}: {why}")]
+    Unreachable { to: String, why: String },
+}
+
+/// What can be done about a [`SqlError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// A duplicate key: real, or a passing state of a window.
+    Duplicate,
+    /// A lock was not to be had, or a deadlock was broken. The same may pass the next time.
+    Again,
+    /// Look at the server after reconnecting.
+    Reconnect,
+    /// The server cannot take writes now: read-only, disk full. An operator mends that.
+    Wait,
+    /// It would be answered the same again.
+    None,
+}
+
+impl SqlError {
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            SqlError::Lost(_) | SqlError::Unreachable { .. } => Remedy::Reconnect,
+            SqlError::Server { code, .. } => match code {
+                1062 | 1586 | 1022 => Remedy::Duplicate,
+                1205 | 1213 | 1317 | 3024 | 3572 => Remedy::Again,
+                1053 | 1152 | 1158..=1161 | 1184 | 1927 | 3169 | 1040 | 1203 => Remedy::Reconnect,
+                1290 | 1836 | 1792 | 1114 | 1021 | 3 | 1026 | 28 | 1598 => Remedy::Wait,
+                _ => Remedy::None,
+            },
+        }
+    }
+
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            SqlError::Server { code, .. } => Some(*code),
+            SqlError::Lost(_) | SqlError::Unreachable { .. } => None,
+        }
+    }
+}
+
+impl From<mysql_async::Error> for SqlError {
+    fn from(error: mysql_async::Error) -> Self {
+        match error {
+            mysql_async::Error::Server(e) => SqlError::Server { code: e.code, message: e.message },
+            other => SqlError::Lost(other.to_string()),
+        }
+    }
+}
+
+/// How a statement ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Done {
+    pub affected: u64,
+    pub warnings: u16,
+}
+
+pub struct Session {
+    conn: Conn,
+    /// A query has been sent and its answer not been read to the end.
+    answering: bool,
+}
+
+/// A host that does not answer must not hang a command.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Row events carry two images of a row; the server's limit for a packet is 1 GiB.
+const PACKET_MAX: usize = 1 << 30;
+
+/// What is the same for every session that rsc works with.
+const WORKING_SESSION: &str = "SET SESSION \
+    time_zone = '+00:00', \
+    sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', \
+    transaction_isolation = 'READ-COMMITTED', \
+    sql_safe_updates = 0, max_execution_time = 0, wait_timeout = 28800, net_write_timeout = 600, \
+    default_tmp_storage_engine = InnoDB, information_schema_stats_expiry = 0";
+
+impl Session {
+    /// A session as the server hands it out: for the operator's own statement, which must mean what it means
+    /// in their client.
+    pub async fn plain(server: &Server) -> Result<Self, SqlError> {
+        let opts = opts(server)?;
+        let unreachable = |why: String| SqlError::Unreachable { to: server.address(), why };
+        let conn = match tokio::time::timeout(CONNECT_TIMEOUT, Conn::new(opts)).await {
+            Ok(Ok(conn)) => conn,
+            Ok(Err(mysql_async::Error::Server(e))) => {
+                return Err(SqlError::Server { code: e.code, message: e.message });
+            }
+            Ok(Err(e)) => return Err(unreachable(e.to_string())),
+            Err(_) => return Err(unreachable(format!("no answer within {CONNECT_TIMEOUT:?}"))),
+        };
+        Ok(Self { conn, answering: false })
+    }
+
+    /// A session for rsc's own statements.
+    pub async fn open(server: &Server) -> Result<Self, SqlError> {
+        let mut session = Self::plain(server).await?;
+        session.run(WORKING_SESSION).await?;
+        Ok(session)
+    }
+
+    /// The server's name for this connection.
+    pub fn id(&self) -> u32 {
+        self.conn.id()
+    }
+
+    pub async fn run(&mut self, sql: &str) -> Result<Done, SqlError> {
+        self.begin()?;
+        tracing::trace!(id = self.conn.id(), sql = &sql[..sql.len().min(400)]);
+        let result = async {
+            let answer = self.conn.query_iter(sql).await?;
+            let done = Done { affected: answer.affected_rows(), warnings: answer.warnings() };
+            answer.drop_result().await?;
+            Ok::<_, mysql_async::Error>(done)
+        }
+        .await;
+        self.end(result)
+    }
+
+    pub async fn rows(&mut self, sql: &str) -> Result<Vec<Row>, SqlError> {
+        self.begin()?;
+        tracing::trace!(id = self.conn.id(), sql = &sql[..sql.len().min(400)]);
+        let result = self.conn.query(sql).await;
+        self.end(result)
+    }
+
+    pub async fn first(&mut self, sql: &str) -> Result<Option<Row>, SqlError> {
+        Ok(self.rows(sql).await?.into_iter().next())
+    }
+
+    /// The first column of the first row, as text. `None` for no row or NULL.
+    pub async fn text(&mut self, sql: &str) -> Result<Option<String>, SqlError> {
+        Ok(self.first(sql).await?.and_then(|row| text(&row, 0)))
+    }
+
+    /// The bare connection, for what ends its life as a session: the binlog stream.
+    pub fn into_conn(self) -> Conn {
+        self.conn
+    }
+
+    fn begin(&mut self) -> Result<(), SqlError> {
+        if self.answering {
+            return Err(SqlError::Lost("an earlier statement was given up before its answer".into()));
+        }
+        self.answering = true;
+        Ok(())
+    }
+
+    fn end<T>(&mut self, result: Result<T, mysql_async::Error>) -> Result<T, SqlError> {
+        let result = result.map_err(SqlError::from);
+        // After a lost connection there is nothing to read; after an answer, the answer has been read.
+        self.answering = matches!(result, Err(SqlError::Lost(_)));
+        result
+    }
+}
+
+/// A column of a row as text; `None` for NULL.
+pub fn text(row: &Row, index: usize) -> Option<String> {
+    use mysql_async::Value;
+    match row.as_ref(index)? {
+        Value::NULL => None,
+        Value::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        other => Some(other.as_sql(true).trim_matches('\'').to_owned()),
+    }
+}
+
+pub fn number(row: &Row, index: usize) -> Option<u64> {
+    text(row, index)?.parse().ok()
+}
+
+fn opts(server: &Server) -> Result<Opts, SqlError> {
+    let mut builder = OptsBuilder::default()
+        .user(Some(server.user.clone()))
+        .pass(server.password.clone())
+        .prefer_socket(false)
+        .max_allowed_packet(Some(PACKET_MAX))
+        .tcp_nodelay(true)
+        .stmt_cache_size(0);
+    builder = match &server.socket {
+        // TLS on a local socket is not spoken by the driver, and protects nothing.
+        Some(socket) => return Ok(builder.socket(Some(socket.clone())).into()),
+        None => builder.ip_or_hostname(server.host.clone()).tcp_port(server.port),
+    };
+    let tls = match server.ssl_mode {
+        SslMode::Disabled => None,
+        SslMode::Required => Some(
+            mysql_async::SslOpts::default()
+                .with_danger_accept_invalid_certs(true)
+                .with_danger_skip_domain_validation(true),
+        ),
+        SslMode::VerifyIdentity => {
+            let roots = server.ssl_ca.iter().map(|path| path.clone().into()).collect();
+            Some(mysql_async::SslOpts::default().with_root_certs(roots))
+        }
+    };
+    Ok(builder.ssl_opts(tls).into())
+}

@@ -1,0 +1,412 @@
+//! The SQL that moves rows of one direction: text only, nothing is executed here.
+//!
+//! Everything that writes the shadow selects the same expressions from an alias `d`, whether `d` is the live
+//! table (a copy batch) or the staged row images (a window). So a value is converted in one way only.
+//!
+//! # Applying a window
+//!
+//! The staging tables are session TEMPORARY tables: neither logged nor redo-written, and rolled back with the
+//! transaction.
+//!
+//! | table | rows |
+//! |---|---|
+//! | `delta` | the last image of each touched row, in the live table's own types |
+//! | `gone` | the keys that were left |
+//! | `moved` | for each moved row its key before and after |
+//! | `carried` | what only the shadow knows of moved rows, under their key after |
+//!
+//! Order: `carry`, `delete`, `update`, `insert_moved`, `insert_rest`. An UPDATE of the shadow's key would do for
+//! one moved row, but not for two that swap: the server checks uniqueness row by row. Carrying is that UPDATE
+//! for a set: the shadow row takes its new key, and all that only the shadow knows goes with it.
+//!
+//! Nothing here ignores or replaces a duplicate.
+
+use std::fmt::Write;
+
+use super::key_range::{self, Bound, Frontier};
+use crate::schema::projection::{KeyColumn, Projection};
+use crate::schema::table::{Column, TableName, quote};
+
+/// Staged values may be what strict mode would not accept from a literal, though the table holds them: zero and
+/// impossible dates, ENUM index 0.
+const STAGING_MODE: &str =
+    "/*+ SET_VAR(sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES') */";
+
+/// The statements of one direction: source rows become rows of `shadow`.
+#[derive(Clone, Debug)]
+pub struct Statements {
+    projection: Projection,
+    source: TableName,
+    shadow: TableName,
+}
+
+/// A staging table. They live in the sidecar schema, and are seen by one session only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Staging {
+    Delta,
+    Gone,
+    Moved,
+    Carried,
+}
+
+impl Staging {
+    pub const ALL: [Staging; 4] = [Staging::Delta, Staging::Gone, Staging::Moved, Staging::Carried];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Staging::Delta => "`_rsc`.`delta`",
+            Staging::Gone => "`_rsc`.`gone`",
+            Staging::Moved => "`_rsc`.`moved`",
+            Staging::Carried => "`_rsc`.`carried`",
+        }
+    }
+}
+
+impl Statements {
+    pub fn new(projection: Projection, source: TableName, shadow: TableName) -> Self {
+        Self { projection, source, shadow }
+    }
+
+    pub fn projection(&self) -> &Projection {
+        &self.projection
+    }
+
+    /// Whether the shadow knows something of a row that its source does not, which a moved row must take along.
+    pub fn carries(&self) -> bool {
+        !self.projection.target_only.is_empty()
+    }
+
+    pub fn create(&self, staging: Staging) -> String {
+        let mut columns = Vec::new();
+        let key = |prefix: &str| -> Vec<String> {
+            (0..self.projection.key.len()).map(|i| format!("{prefix}{i}")).collect()
+        };
+        let primary = match staging {
+            Staging::Delta => {
+                for &i in &self.projection.staged() {
+                    let column = &self.projection.source[i];
+                    let in_key = self.projection.key.iter().any(|k| k.source == i);
+                    columns.push(define(&quote(&column.name), column, !in_key));
+                }
+                self.projection.key.iter().map(|k| quote(&self.source_column(k).name)).collect()
+            }
+            Staging::Gone => {
+                self.define_key("k", &mut columns);
+                key("k")
+            }
+            Staging::Moved => {
+                self.define_key("f", &mut columns);
+                self.define_key("k", &mut columns);
+                key("k")
+            }
+            Staging::Carried => {
+                self.define_key("k", &mut columns);
+                for (i, own) in self.projection.target_only.iter().enumerate() {
+                    columns.push(define(&format!("c{i}"), &own.column, true));
+                }
+                key("k")
+            }
+        };
+        format!(
+            "CREATE TEMPORARY TABLE {} ({}, PRIMARY KEY ({})) ENGINE=InnoDB",
+            staging.name(),
+            columns.join(", "),
+            primary.join(", ")
+        )
+    }
+
+    fn define_key(&self, prefix: &str, columns: &mut Vec<String>) {
+        for (i, part) in self.projection.key.iter().enumerate() {
+            columns.push(define(&format!("{prefix}{i}"), self.source_column(part), false));
+        }
+    }
+
+    fn source_column(&self, part: &KeyColumn) -> &Column {
+        &self.projection.source[part.source]
+    }
+
+    /// `INSERT INTO delta (…) VALUES `, to be followed by rows of the columns `Projection::staged`.
+    pub fn stage_delta(&self) -> String {
+        let names: Vec<_> =
+            self.projection.staged().iter().map(|&i| quote(&self.projection.source[i].name)).collect();
+        format!("INSERT {STAGING_MODE} INTO {} ({}) VALUES ", Staging::Delta.name(), names.join(", "))
+    }
+
+    /// To be followed by keys.
+    pub fn stage_gone(&self) -> String {
+        format!("INSERT {STAGING_MODE} INTO {} VALUES ", Staging::Gone.name())
+    }
+
+    /// To be followed by rows of a key before and a key after.
+    pub fn stage_moved(&self) -> String {
+        format!("INSERT {STAGING_MODE} INTO {} VALUES ", Staging::Moved.name())
+    }
+
+    /// Takes aside what only the shadow knows of moved rows.
+    pub fn carry(&self) -> String {
+        let key: Vec<_> = (0..self.projection.key.len()).map(|i| format!("m.k{i}")).collect();
+        let own: Vec<_> =
+            self.projection.target_only.iter().map(|o| format!("s.{}", quote(&o.column.name))).collect();
+        format!(
+            "INSERT INTO {} SELECT {}, {} FROM {} AS m STRAIGHT_JOIN {} ON {}",
+            Staging::Carried.name(),
+            key.join(", "),
+            own.join(", "),
+            Staging::Moved.name(),
+            self.shadow_by_key(),
+            self.matches(|i, _| format!("m.f{i}")),
+        )
+    }
+
+    pub fn delete(&self) -> String {
+        format!(
+            "DELETE s FROM {} AS g STRAIGHT_JOIN {} ON {}",
+            Staging::Gone.name(),
+            self.shadow_by_key(),
+            self.matches(|i, _| format!("g.k{i}")),
+        )
+    }
+
+    /// Brings the rows that are there to their last image. Columns that only the shadow has keep their value.
+    pub fn update(&self) -> String {
+        let mut sets: Vec<String> = self
+            .projection
+            .mapped
+            .iter()
+            .filter(|m| !self.equal_means_identical(m.source))
+            .map(|m| format!("s.{} = {}", quote(&m.target.name), self.value(m.source)))
+            .collect();
+        for own in self.projection.target_only.iter().filter(|o| o.column.on_update()) {
+            let name = quote(&own.column.name);
+            sets.push(format!("s.{name} = s.{name}"));
+        }
+        if sets.is_empty() {
+            return "DO 0".into();
+        }
+        format!(
+            "UPDATE {} AS d STRAIGHT_JOIN {} ON {} SET {}",
+            Staging::Delta.name(),
+            self.shadow_by_key(),
+            self.matches_delta(),
+            sets.join(", ")
+        )
+    }
+
+    /// A key column whose values are the same bytes whenever they compare equal need not be written again.
+    fn equal_means_identical(&self, source: usize) -> bool {
+        self.projection.key.iter().any(|k| k.source == source && k.target.collation.is_none() && !k.recollate)
+    }
+
+    /// Writes moved rows under their new key, with what was carried.
+    pub fn insert_moved(&self, frontier: &Frontier) -> String {
+        let (mut names, mut values) = self.mapped_lists();
+        for (i, own) in self.projection.target_only.iter().enumerate() {
+            names.push(quote(&own.column.name));
+            values.push(format!("c.c{i}"));
+        }
+        let carried: Vec<_> = self
+            .projection
+            .key
+            .iter()
+            .enumerate()
+            .map(|(i, k)| format!("c.k{i} = d.{}", quote(&self.source_column(k).name)))
+            .collect();
+        let from = format!(
+            "{} AS c STRAIGHT_JOIN {} AS d ON {}",
+            Staging::Carried.name(),
+            Staging::Delta.name(),
+            carried.join(" AND ")
+        );
+        self.insert_missing(&names, &values, &from, frontier)
+    }
+
+    /// Writes the rows that are not there; columns that only the shadow has take their default.
+    pub fn insert_rest(&self, frontier: &Frontier) -> String {
+        let (names, values) = self.full_lists();
+        self.insert_missing(&names, &values, &format!("{} AS d", Staging::Delta.name()), frontier)
+    }
+
+    fn insert_missing(&self, names: &[String], values: &[String], from: &str, frontier: &Frontier) -> String {
+        let missing = format!("s.{} IS NULL", quote(&self.projection.key[0].target.name));
+        let reached = match frontier {
+            Frontier::Start => " AND FALSE".into(),
+            Frontier::At(bound) => format!(" AND {}", key_range::up_to(&self.source_key_columns(), bound)),
+            Frontier::End => String::new(),
+        };
+        format!(
+            "INSERT INTO {} ({}) SELECT {} FROM {from} LEFT JOIN {} ON {} WHERE {missing}{reached}",
+            self.shadow,
+            names.join(", "),
+            values.join(", "),
+            self.shadow_by_key(),
+            self.matches_delta(),
+        )
+    }
+
+    /// One batch: the rows with `lo < key <= hi` from a consistent snapshot that locks nothing.
+    pub fn copy(&self, lo: Option<&Bound>, hi: Option<&Bound>) -> String {
+        let (names, values) = self.full_lists();
+        format!(
+            "INSERT INTO {} ({}) SELECT {} FROM {} WHERE {}",
+            self.shadow,
+            names.join(", "),
+            values.join(", "),
+            self.source_by_key(),
+            key_range::between(&self.source_key_columns(), lo, hi)
+        )
+    }
+
+    /// The key of the `rows`-th row above `lo`, as literals; no row when there are fewer.
+    /// `literals` are expressions that print the key columns of alias `d` as SQL literals.
+    pub fn boundary(&self, literals: &[String], lo: Option<&Bound>, rows: u64) -> String {
+        format!(
+            "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT 1 OFFSET {}",
+            literals.join(", "),
+            self.source_by_key(),
+            key_range::between(&self.source_key_columns(), lo, None),
+            self.source_key_columns().join(", "),
+            rows.max(1) - 1
+        )
+    }
+
+    /// The key columns of the source, qualified with its alias `d`, in key order.
+    pub fn source_key_columns(&self) -> Vec<String> {
+        self.projection.key.iter().map(|k| self.value(k.source)).collect()
+    }
+
+    /// Mapped columns only.
+    fn mapped_lists(&self) -> (Vec<String>, Vec<String>) {
+        self.projection.mapped.iter().map(|m| (quote(&m.target.name), self.value(m.source))).unzip()
+    }
+
+    /// Mapped columns, and the target's own columns that cannot be left out.
+    fn full_lists(&self) -> (Vec<String>, Vec<String>) {
+        let (mut names, mut values) = self.mapped_lists();
+        for own in &self.projection.target_only {
+            if let Some(fill) = own.fill {
+                names.push(quote(&own.column.name));
+                values.push(fill.into());
+            }
+        }
+        (names, values)
+    }
+
+    fn value(&self, source: usize) -> String {
+        format!("d.{}", quote(&self.projection.source[source].name))
+    }
+
+    fn shadow_by_key(&self) -> String {
+        format!("{} AS s FORCE INDEX ({})", self.shadow, quote(&self.projection.target_key))
+    }
+
+    fn source_by_key(&self) -> String {
+        format!("{} AS d FORCE INDEX ({})", self.source, quote(&self.projection.source_key))
+    }
+
+    fn matches_delta(&self) -> String {
+        self.matches(|_, k| format!("d.{}", quote(&self.source_column(k).name)))
+    }
+
+    /// The shadow row has the key that `side` yields, compared as the shadow compares.
+    fn matches(&self, side: impl Fn(usize, &KeyColumn) -> String) -> String {
+        let mut condition = String::new();
+        for (i, part) in self.projection.key.iter().enumerate() {
+            let value = side(i, part);
+            let value = match (&part.target.charset, &part.target.collation) {
+                (Some(charset), Some(collation)) if part.recollate => {
+                    format!("CONVERT({value} USING {charset}) COLLATE {collation}")
+                }
+                _ => value,
+            };
+            let and = if i == 0 { "" } else { " AND " };
+            // Writing to a String cannot fail.
+            let _ = write!(condition, "{and}s.{} = {value}", quote(&part.target.name));
+        }
+        condition
+    }
+}
+
+/// A column of a staging table: the type and character set, none of the attributes.
+fn define(name: &str, column: &Column, nullable: bool) -> String {
+    let mut text = format!("{name} {}", column.column_type);
+    if let (Some(charset), Some(collation)) = (&column.charset, &column.collation) {
+        text.push_str(&format!(" CHARACTER SET {charset} COLLATE {collation}"));
+    }
+    text.push_str(if nullable { " NULL" } else { " NOT NULL" });
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::projection::{Mapped, TargetOnly};
+
+    fn column(name: &str, data_type: &str) -> Column {
+        Column {
+            name: name.into(),
+            data_type: data_type.into(),
+            column_type: data_type.into(),
+            charset: None,
+            collation: None,
+            nullable: false,
+            default: None,
+            extra: String::new(),
+            generated: false,
+        }
+    }
+
+    fn revert_of_a_dropped_column() -> Statements {
+        let projection = Projection {
+            source: vec![column("id", "bigint"), column("name", "int")],
+            mapped: vec![
+                Mapped { source: 0, target: column("id", "bigint") },
+                Mapped { source: 1, target: column("name", "int") },
+            ],
+            target_only: vec![TargetOnly { column: column("title", "int"), fill: Some("0") }],
+            key: vec![KeyColumn { source: 0, target: column("id", "bigint"), recollate: false }],
+            source_key: "PRIMARY".into(),
+            target_key: "PRIMARY".into(),
+        };
+        Statements::new(projection, TableName::new("d", "t"), TableName::new("d", "_rsc1_t_old"))
+    }
+
+    #[test]
+    fn an_update_does_not_name_what_only_the_shadow_has() {
+        assert_eq!(
+            revert_of_a_dropped_column().update(),
+            "UPDATE `_rsc`.`delta` AS d STRAIGHT_JOIN `d`.`_rsc1_t_old` AS s FORCE INDEX (`PRIMARY`) \
+             ON s.`id` = d.`id` SET s.`name` = d.`name`"
+        );
+    }
+
+    #[test]
+    fn a_moved_row_takes_along_what_only_the_shadow_has() {
+        let statements = revert_of_a_dropped_column();
+        assert!(statements.carry().contains("SELECT m.k0, s.`title`"));
+        assert!(statements.insert_moved(&Frontier::End).contains("SELECT d.`id`, d.`name`, c.c0"));
+    }
+
+    #[test]
+    fn no_row_above_the_frontier_is_inserted() {
+        let statements = revert_of_a_dropped_column();
+        let at = Frontier::At(vec!["7".into()]);
+        assert!(statements.insert_rest(&at).ends_with("WHERE s.`id` IS NULL AND d.`id` <= 7"));
+        assert!(statements.insert_rest(&Frontier::Start).ends_with("AND FALSE"));
+    }
+
+    #[test]
+    fn no_statement_swallows_a_duplicate() {
+        let statements = revert_of_a_dropped_column();
+        let all = [
+            statements.copy(None, None),
+            statements.carry(),
+            statements.delete(),
+            statements.update(),
+            statements.insert_moved(&Frontier::End),
+            statements.insert_rest(&Frontier::End),
+        ];
+        for text in all {
+            assert!(!text.contains("IGNORE") && !text.contains("REPLACE") && !text.contains("ON DUPLICATE"));
+        }
+    }
+}

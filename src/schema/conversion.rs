@@ -1,0 +1,116 @@
+//! Which column types rsc converts into which.
+//!
+//! The conversion itself is done by the server, by assignment in `INSERT … SELECT`. That is what a native ALTER
+//! does too, *within* a family of types. Between families the two differ (ALTER takes the ordinal of an ENUM,
+//! INSERT its text; a TIMESTAMP depends on the session's zone), so those are refused here until the projection
+//! has an exact expression for each.
+
+use super::table::Column;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Family {
+    Exact,
+    Approximate,
+    Text,
+    Bytes,
+    Date,
+    DateTime,
+    Timestamp,
+    Time,
+    Year,
+    Bit,
+    Json,
+    Labels,
+    Other,
+}
+
+fn family(column: &Column) -> Family {
+    match column.data_type.as_str() {
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" => Family::Exact,
+        "float" | "double" => Family::Approximate,
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => Family::Text,
+        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Family::Bytes,
+        "date" => Family::Date,
+        "datetime" => Family::DateTime,
+        "timestamp" => Family::Timestamp,
+        "time" => Family::Time,
+        "year" => Family::Year,
+        "bit" => Family::Bit,
+        "json" => Family::Json,
+        "enum" | "set" => Family::Labels,
+        _ => Family::Other,
+    }
+}
+
+/// Whether values of `from` are assigned to `to` exactly as a native ALTER would.
+pub fn supported(from: &Column, to: &Column) -> bool {
+    if from.column_type == to.column_type && from.charset == to.charset {
+        return true;
+    }
+    match (family(from), family(to)) {
+        (Family::Labels, Family::Labels) => {
+            from.data_type == to.data_type && same_labels_then_more(&from.column_type, &to.column_type)
+        }
+        (Family::Other, _) | (_, Family::Other) => false,
+        (a, b) => a == b,
+    }
+}
+
+/// One label list begins with the other, so the ordinals (bits) they share mean the same labels.
+fn same_labels_then_more(a: &str, b: &str) -> bool {
+    let inner = |t: &str| t.trim_end_matches(')').to_owned();
+    let (a, b) = (inner(a), inner(b));
+    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    long == short || long.strip_prefix(&short).is_some_and(|rest| rest.starts_with(','))
+}
+
+/// What a column without default takes in rows that did not name it, as a native ALTER fills an added column.
+/// `None` for a type without an implicit default.
+pub fn implicit_default(column: &Column) -> Option<&'static str> {
+    Some(match family(column) {
+        Family::Exact | Family::Approximate | Family::Year | Family::Bit => "0",
+        Family::Text | Family::Bytes => "''",
+        Family::Date => "'0000-00-00'",
+        Family::DateTime | Family::Timestamp => "'0000-00-00 00:00:00'",
+        Family::Time => "'00:00:00'",
+        Family::Json => "CAST('null' AS JSON)",
+        Family::Labels if column.data_type == "enum" => "1",
+        Family::Labels => "''",
+        Family::Other => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(data_type: &str, column_type: &str) -> Column {
+        Column {
+            name: "c".into(),
+            data_type: data_type.into(),
+            column_type: column_type.into(),
+            charset: None,
+            collation: None,
+            nullable: true,
+            default: None,
+            extra: String::new(),
+            generated: false,
+        }
+    }
+
+    #[test]
+    fn widening_stays_within_the_family() {
+        assert!(supported(&column("int", "int"), &column("bigint", "bigint unsigned")));
+        assert!(supported(&column("varchar", "varchar(5)"), &column("text", "text")));
+        assert!(!supported(&column("int", "int"), &column("enum", "enum('a')")));
+        assert!(!supported(&column("timestamp", "timestamp"), &column("datetime", "datetime")));
+    }
+
+    #[test]
+    fn labels_may_only_be_appended() {
+        let short = column("enum", "enum('a','b')");
+        assert!(supported(&short, &column("enum", "enum('a','b','c')")));
+        assert!(!supported(&short, &column("enum", "enum('b','a')")));
+        assert!(!supported(&short, &column("enum", "enum('a','bc')")));
+    }
+}

@@ -1,0 +1,224 @@
+//! How the rows of one table become rows of the other, in both directions.
+//!
+//! Derived from facts: the two definitions as the server reports them, columns paired by name. From the
+//! statement come only the things that the definitions cannot show: renames, and that a column was dropped and
+//! added again under its old name.
+
+use super::conversion;
+use super::key;
+use super::statement::Alter;
+use super::table::{Column, Table, same_name};
+
+/// Why two definitions cannot be kept equal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unmappable {
+    #[error("the table has no key that identifies a row: it needs a primary key, or a unique key without NULL columns")]
+    NoKey,
+    #[error("no primary or unique key is over the same columns before and after, so a row could not be found on both sides")]
+    NoSharedKey,
+    #[error("this version does not convert column {column} from {from} to {to}")]
+    Conversion { column: String, from: String, to: String },
+    #[error("column {column} ({column_type}) is NOT NULL without a default, and its type has no implicit one, so rows that do not know it could not be written")]
+    NoDefault { column: String, column_type: String },
+    #[error("the statement renames column {0}, but the server's result does not show it")]
+    Rename(String),
+}
+
+/// The mapped columns of the old and the new definition, and the key that finds a row in both.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    old: Table,
+    new: Table,
+    pairs: Vec<(usize, usize)>,
+    /// The key of `old` and of `new`.
+    keys: (usize, usize),
+}
+
+impl Mapping {
+    /// All reasons why the two cannot be mapped, not only the first.
+    pub fn between(old: &Table, new: &Table, alter: &Alter) -> Result<Self, Vec<Unmappable>> {
+        let pairs = pair_columns(old, new, alter).map_err(|reason| vec![reason])?;
+        let mut reasons = Vec::new();
+        for &(o, n) in &pairs {
+            let (from, to) = (&old.columns[o], &new.columns[n]);
+            if !from.generated && !to.generated
+                && !(conversion::supported(from, to) && conversion::supported(to, from)) {
+                reasons.push(Unmappable::Conversion {
+                    column: from.name.clone(),
+                    from: from.column_type.clone(),
+                    to: to.column_type.clone(),
+                });
+            }
+        }
+        let mapped_old = |i| pairs.iter().any(|&(o, _)| o == i);
+        let mapped_new = |i| pairs.iter().any(|&(_, n)| n == i);
+        reasons.extend(unfillable(old, mapped_old).chain(unfillable(new, mapped_new)));
+        if !old.keys.iter().any(|k| key::identifies_rows(old, k)) {
+            reasons.push(Unmappable::NoKey);
+        }
+        match key::shared(old, new, &pairs).first() {
+            Some(&keys) if reasons.is_empty() => {
+                Ok(Self { old: old.clone(), new: new.clone(), pairs, keys })
+            }
+            None if !reasons.contains(&Unmappable::NoKey) => {
+                reasons.push(Unmappable::NoSharedKey);
+                Err(reasons)
+            }
+            _ => Err(reasons),
+        }
+    }
+
+    /// Rows of the old definition become rows of the new one.
+    pub fn forward(&self) -> Projection {
+        let key = &self.old.keys[self.keys.0];
+        Projection::new(&self.old, &self.new, &self.pairs, key, &self.new.keys[self.keys.1].name)
+    }
+
+    /// Rows of the new definition become rows of the old one. Pages by the same columns in the old key's order.
+    pub fn inverse(&self) -> Projection {
+        let pairs: Vec<_> = self.pairs.iter().map(|&(o, n)| (n, o)).collect();
+        let key = &self.new.keys[self.keys.1];
+        Projection::new(&self.new, &self.old, &pairs, key, &self.old.keys[self.keys.0].name)
+    }
+}
+
+fn pair_columns(old: &Table, new: &Table, alter: &Alter) -> Result<Vec<(usize, usize)>, Unmappable> {
+    let index = |table: &Table, name: &str| table.columns.iter().position(|c| same_name(&c.name, name));
+    let mut pairs = Vec::new();
+    for (from, to) in &alter.renames {
+        match (index(old, from), index(new, to)) {
+            (Some(o), Some(n)) => pairs.push((o, n)),
+            _ => return Err(Unmappable::Rename(from.clone())),
+        }
+    }
+    for (o, column) in old.columns.iter().enumerate() {
+        let taken = |name: &str| alter.dropped.iter().any(|d| same_name(d, name));
+        if pairs.iter().any(|&(p, _)| p == o) || taken(&column.name) {
+            continue;
+        }
+        if let Some(n) = index(new, &column.name)
+            && !pairs.iter().any(|&(_, p)| p == n)
+        {
+            pairs.push((o, n));
+        }
+    }
+    pairs.sort_unstable();
+    Ok(pairs)
+}
+
+fn unfillable(table: &Table, mapped: impl Fn(usize) -> bool) -> impl Iterator<Item = Unmappable> {
+    table
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|&(i, column)| !mapped(i) && needs_fill(column) && conversion::implicit_default(column).is_none())
+        .map(|(_, column)| Unmappable::NoDefault {
+            column: column.name.clone(),
+            column_type: column.column_type.clone(),
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+/// An INSERT that does not name this column fails in strict mode.
+fn needs_fill(column: &Column) -> bool {
+    !column.generated && !column.nullable && column.default.is_none() && !column.auto_increment()
+}
+
+/// A target column and where its value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapped {
+    /// Index into [`Projection::source`].
+    pub source: usize,
+    pub target: Column,
+}
+
+/// A target column that the source does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetOnly {
+    pub column: Column,
+    /// The expression for rows that never had a value; `None` leaves it to the column's own default.
+    pub fill: Option<&'static str>,
+}
+
+/// A key column on both sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyColumn {
+    /// Index into [`Projection::source`].
+    pub source: usize,
+    pub target: Column,
+    /// Source and target compare in different collations.
+    pub recollate: bool,
+}
+
+/// One direction of a [`Mapping`]: everything the statements that move rows need to know.
+#[derive(Clone, Debug)]
+pub struct Projection {
+    /// All columns of the source, in binlog order.
+    pub source: Vec<Column>,
+    /// The target columns that are written from the source, without generated ones.
+    pub mapped: Vec<Mapped>,
+    /// The target's own columns, without generated ones.
+    pub target_only: Vec<TargetOnly>,
+    /// In the order of the source's key.
+    pub key: Vec<KeyColumn>,
+    /// The name of that key on the source, and on the target.
+    pub source_key: String,
+    pub target_key: String,
+}
+
+impl Projection {
+    fn new(
+        source: &Table,
+        target: &Table,
+        pairs: &[(usize, usize)],
+        key: &super::table::Key,
+        target_key: &str,
+    ) -> Self {
+        let mapped = pairs
+            .iter()
+            .filter(|&&(_, t)| !target.columns[t].generated)
+            .map(|&(s, t)| Mapped { source: s, target: target.columns[t].clone() })
+            .collect();
+        let target_only = target
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|&(i, column)| !column.generated && !pairs.iter().any(|&(_, t)| t == i))
+            .map(|(_, column)| TargetOnly {
+                column: column.clone(),
+                fill: if needs_fill(column) { conversion::implicit_default(column) } else { None },
+            })
+            .collect();
+        let key_columns = key::column_names(key)
+            .into_iter()
+            .filter_map(|name| {
+                let &(s, t) = pairs.iter().find(|&&(s, _)| same_name(&source.columns[s].name, name))?;
+                let (from, to) = (&source.columns[s], &target.columns[t]);
+                Some(KeyColumn { source: s, target: to.clone(), recollate: from.collation != to.collation })
+            })
+            .collect();
+        Self {
+            source: source.columns.clone(),
+            mapped,
+            target_only,
+            key: key_columns,
+            source_key: key.name.clone(),
+            target_key: target_key.into(),
+        }
+    }
+
+    /// Indexes of the key columns in a row image of the source, in key order.
+    pub fn key_indexes(&self) -> Vec<usize> {
+        self.key.iter().map(|column| column.source).collect()
+    }
+
+    /// Indexes of the source columns that must be staged: the mapped ones and the key, in binlog order.
+    pub fn staged(&self) -> Vec<usize> {
+        let mut staged: Vec<usize> =
+            self.mapped.iter().map(|m| m.source).chain(self.key.iter().map(|k| k.source)).collect();
+        staged.sort_unstable();
+        staged.dedup();
+        staged
+    }
+}
