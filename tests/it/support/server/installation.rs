@@ -139,6 +139,8 @@ fn cache_folder() -> Result<PathBuf, Error> {
     named("RSC_CACHE")
         .or_else(|| named("XDG_CACHE_HOME").map(|c| c.join("rsc")))
         .or_else(|| named("HOME").map(|h| h.join(".cache/rsc")))
+        // mysqld changes its folder.
+        .and_then(|cache| std::path::absolute(cache).ok())
         .ok_or(Error::NoCache)
 }
 
