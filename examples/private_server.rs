@@ -7,10 +7,21 @@ mod server;
 
 use std::env;
 use std::io::{self, Read};
+use std::process::ExitCode;
 
 use server::{Error, Options, Server};
 
-fn main() -> Result<(), Error> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Error> {
     let options = env::args().skip(1).fold(Options::default(), |options, argument| options.with(argument));
     let server = Server::start(options)?;
     println!("MySQL   {}", server.version());

@@ -22,7 +22,7 @@ pub enum Error {
     File { path: PathBuf, source: io::Error },
 }
 
-/// Downloads and unpacks into `root`, which must not exist yet; afterwards `root/bin` holds `mysqld`, `mysql` and
+/// Downloads and unpacks into `root`, which must not exist yet; then `root/bin` holds `mysqld`, `mysql` and
 /// the other programs, ready to run. A failure leaves `root` incomplete: the caller renames only what succeeded.
 pub fn fetch(root: &Path) -> Result<(), Error> {
     let apt = Apt::prepare(root.join("apt"))?;
@@ -58,16 +58,27 @@ impl Apt {
             let folder = home.join(folder);
             fs::create_dir_all(&folder).map_err(at(&folder))?;
         }
-        let archive = match debian_mirror()? {
-            Some(mirror) => {
-                let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
-                write(&home.join("sources.list"), &format!("deb [signed-by={keyring}] {mirror} sid main\n"))?;
-                Archive::DebianSid
-            }
-            None => Archive::Host,
-        };
         write(&home.join("status"), "")?;
-        Ok(Self { home, archive })
+        let mut apt = Self { home, archive: Archive::Host };
+        if let Some(mirror) = apt.debian_mirror()? {
+            let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+            write(&apt.home.join("sources.list"), &format!("deb [signed-by={keyring}] {mirror} sid main\n"))?;
+            apt.archive = Archive::DebianSid;
+        }
+        Ok(apt)
+    }
+
+    /// The Debian mirror that the host is configured for. Mirrors by list (`mirror+file:…/debian.list`, as in cloud
+    /// images) count too; other repositories and the security archive have other names.
+    ///
+    /// Asked of an update that only says what it would get: `apt-get indextargets` knows nothing before the host's
+    /// first update, as in a fresh container.
+    fn debian_mirror(&self) -> Result<Option<String>, Error> {
+        let planned = self.run("apt-get", &["update", "--print-uris"])?;
+        let mut repositories =
+            planned.lines().filter_map(|l| Some(l.strip_prefix('\'')?.split_once("/dists/")?.0));
+        let is_debian = |uri: &&str| matches!(uri.rsplit('/').next(), Some("debian" | "debian.list"));
+        Ok(repositories.find(is_debian).map(str::to_owned))
     }
 
     fn archives(&self) -> PathBuf {
@@ -124,15 +135,6 @@ impl Apt {
         };
         candidates.iter().find(known).copied().ok_or(Error::NoPackage("mysql-server-core"))
     }
-}
-
-/// The Debian mirror that the host is configured for. Mirrors by list (`mirror+file:…/debian.list`, as in cloud
-/// images) count too; other repositories and the security archive have other names.
-fn debian_mirror() -> Result<Option<String>, Error> {
-    let listed = run(Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]))?;
-    let is_debian =
-        |uri: &&str| matches!(uri.trim_end_matches('/').rsplit('/').next(), Some("debian" | "debian.list"));
-    Ok(listed.lines().find(is_debian).map(str::to_owned))
 }
 
 /// One script for each MySQL program, which runs it with the loader and the libraries it came with.
