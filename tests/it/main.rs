@@ -1,0 +1,2 @@
+mod private_server;
+mod support;

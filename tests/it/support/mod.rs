@@ -1,0 +1,14 @@
+//! What the tests stand on.
+
+pub mod server;
+
+use std::sync::OnceLock;
+
+use server::{Options, Server};
+
+/// The server of this test process. Its tests run side by side on it, each in a [`Server::fresh_database`]; who
+/// kills, restarts or configures a server starts one of its own.
+pub fn shared() -> &'static Server {
+    static SHARED: OnceLock<Server> = OnceLock::new();
+    SHARED.get_or_init(|| Server::start(Options::default()).unwrap_or_else(|error| panic!("{error}")))
+}
