@@ -1,3 +1,4 @@
 //! Rows on their way: which have been copied, what happened to them since, and the SQL that moves them. Pure.
 
 pub mod compaction;
+pub mod gtid_set;
