@@ -1,4 +1,26 @@
 //! rsc: online schema change for MySQL that can be taken back.
+//!
+//! The modules in reading order: [`schema`] (what tables are and how rows of one become rows of the other),
+//! [`rows`] (copying and following rows), [`lifecycle`] (what may happen to a change), all three pure; then
+//! [`session`], [`journal`] and [`mysql`] (one outside thing each), and [`engine`], which drives a change
+//! through its life. Each uses only what stands before it.
+
+pub mod schema;
 
 pub mod rows;
-pub mod schema;
+
+pub mod lifecycle;
+
+pub mod session;
+
+pub mod journal;
+
+pub mod mysql;
+
+pub mod engine;
+
+pub mod cli;
+pub mod commands;
+pub mod error;
+pub mod output;
+pub mod settings;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::record::{Owner, stream_table};
-use crate::mysql::session::{Session, SqlError, number, text};
+use crate::session::{Session, SqlError, number, text};
 use crate::schema::table::string_literal;
 use crate::settings::Server;
 
@@ -48,9 +48,8 @@ impl Fence {
 
     /// The statement that moves the position with the rows it stands for. It must change exactly one row.
     pub fn advance(&self, position: &str) -> String {
-        // `moves` makes the row differ even when the position does not, so that one row is always counted.
         format!(
-            "UPDATE {} SET position = {}, moves = moves + 1 WHERE one = 1 AND epoch = {}",
+            "UPDATE {} SET position = {} WHERE one = 1 AND epoch = {}",
             stream_table(self.change),
             string_literal(position),
             self.epoch
@@ -91,16 +90,12 @@ pub fn myself() -> String {
 /// A claimed change: its fence, and the heartbeat that goes on until this is dropped.
 pub struct Ownership {
     pub fence: Fence,
+    /// Becomes true when the heartbeat finds that another process has taken over.
+    pub lost: watch::Receiver<bool>,
     beating: tokio::task::JoinHandle<()>,
-    lost: watch::Receiver<bool>,
 }
 
 impl Ownership {
-    /// The heartbeat found that another process has taken over.
-    pub fn lost(&self) -> bool {
-        *self.lost.borrow()
-    }
-
     /// Gives the change up, so that another process need not wait for the lease to end.
     pub async fn release(self, session: &mut Session) -> Result<(), SqlError> {
         session
@@ -139,7 +134,7 @@ pub async fn claim(server: &Server, session: &mut Session, change: u64) -> Resul
     let fence = claimed?;
     let (tell, lost) = watch::channel(false);
     let beating = tokio::spawn(beat_on(server.clone(), beat, fence, tell));
-    Ok(Ownership { fence, beating, lost })
+    Ok(Ownership { fence, lost, beating })
 }
 
 async fn increment(session: &mut Session, change: u64) -> Result<Fence, FenceError> {

@@ -3,7 +3,7 @@
 use mysql_async::Row;
 
 use crate::lifecycle::state::State;
-use crate::mysql::session::{number, text};
+use crate::session::{number, text};
 use crate::schema::table::TableName;
 use crate::settings::Options;
 

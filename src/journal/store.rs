@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::fence::{Fence, FenceError};
 use super::record::{Answer, COLUMNS, Change, Copied, Request, Unreadable, stream_table};
 use crate::lifecycle::state::State;
-use crate::mysql::session::{Session, SqlError, number, text};
+use crate::session::{Session, SqlError, number, text};
 use crate::rows::gtid_set::GtidSet;
 use crate::schema::table::{Table, string_literal};
 use crate::settings::Options;
@@ -120,8 +120,7 @@ pub async fn create(
             "CREATE TABLE {stream} (\
              `one` TINYINT NOT NULL PRIMARY KEY DEFAULT 1, \
              `epoch` BIGINT UNSIGNED NOT NULL COMMENT 'of the owner; whoever has another may not write', \
-             `position` LONGTEXT NOT NULL COMMENT 'GTID set up to which the stream has been applied', \
-             `moves` BIGINT UNSIGNED NOT NULL DEFAULT 0) \
+             `position` LONGTEXT NOT NULL COMMENT 'GTID set up to which the stream has been applied') \
              ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin \
              COMMENT='rsc: fence and position of change {id}'"
         ))

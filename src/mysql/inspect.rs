@@ -2,7 +2,7 @@
 
 use mysql_async::Row;
 
-use super::session::{Session, SqlError, number, text};
+use crate::session::{Session, SqlError, number, text};
 use crate::schema::table::{Column, Key, KeyPart, Table, TableName, string_literal};
 
 /// What stands under a name.

@@ -6,6 +6,7 @@
 //! what it was; nothing is guessed past.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -15,7 +16,7 @@ use mysql_common::binlog::events::{Event, EventData, GtidEvent, RowsEventData, T
 
 use super::column_plan::{ColumnPlan, PlanMismatch, RowChange, RowError};
 use super::foreign_statement;
-use crate::mysql::session::{Session, SqlError};
+use crate::session::{Session, SqlError};
 use crate::rows::compaction::Compaction;
 use crate::rows::gtid_set::{GtidSet, Source};
 use crate::schema::table::{Column, TableName};
@@ -75,8 +76,10 @@ impl From<std::io::Error> for StreamError {
 /// What reading one event came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Beat {
-    /// Nothing of interest, or nothing at all within the caller's patience.
+    /// Nothing came within the caller's patience, or only a heartbeat: the stream is at its end for now.
     Quiet,
+    /// Something without rows of the table.
+    Passed,
     /// Rows of the table were pushed.
     Rows,
     /// A transaction ended. Everything pushed since the last one belongs to it.
@@ -97,7 +100,7 @@ pub struct Watched {
 }
 
 enum Table {
-    Ours(Box<ColumnPlan>),
+    Ours(Arc<ColumnPlan>),
     Other,
 }
 
@@ -106,7 +109,7 @@ pub struct Reader {
     watched: Watched,
     tables: HashMap<u64, Table>,
     /// The plan of the table map that was seen last. All maps that pass against the same columns decode alike.
-    plan: Option<ColumnPlan>,
+    plan: Option<Arc<ColumnPlan>>,
     gtid: Option<(Source, u64)>,
     /// Between BEGIN and the end of its transaction.
     open: bool,
@@ -164,8 +167,13 @@ impl Reader {
     }
 
     /// How to decode the images that were pushed. `None` before the first.
-    pub fn plan(&self) -> Option<&ColumnPlan> {
-        self.plan.as_ref()
+    pub fn plan(&self) -> Option<Arc<ColumnPlan>> {
+        self.plan.clone()
+    }
+
+    /// No transaction has begun that has not ended.
+    pub fn between_transactions(&self) -> bool {
+        self.gtid.is_none()
     }
 
     /// The time of the last event, in seconds since the epoch by the server's clock; 0 before the first.
@@ -205,12 +213,12 @@ impl Reader {
 
     fn take(&mut self, event: &Event, into: &mut Compaction) -> Result<Beat, StreamError> {
         let Ok(kind) = event.header().event_type() else {
-            return Ok(Beat::Quiet);
+            return Ok(Beat::Passed);
         };
         match kind {
             EventType::TABLE_MAP_EVENT => {
                 self.table_map(event)?;
-                Ok(Beat::Quiet)
+                Ok(Beat::Passed)
             }
             EventType::WRITE_ROWS_EVENT
             | EventType::UPDATE_ROWS_EVENT
@@ -221,7 +229,7 @@ impl Reader {
             | EventType::DELETE_ROWS_EVENT_V1 => self.rows(event, into),
             _ => match event.read_data()? {
                 Some(data) => self.other(data),
-                None => Ok(Beat::Quiet),
+                None => Ok(Beat::Passed),
             },
         }
     }
@@ -230,9 +238,9 @@ impl Reader {
         let Some(id) = table_id(event.data()) else { return Ok(()) };
         let map: TableMapEvent<'_> = event.read_event()?;
         let table = if self.is_watched(&map) {
-            let plan = ColumnPlan::new(&map, &self.watched.columns)?;
-            self.plan = Some(plan.clone());
-            Table::Ours(Box::new(plan))
+            let plan = Arc::new(ColumnPlan::new(&map, &self.watched.columns)?);
+            self.plan = Some(Arc::clone(&plan));
+            Table::Ours(plan)
         } else {
             Table::Other
         };
@@ -249,7 +257,7 @@ impl Reader {
         let id = table_id(event.data()).unwrap_or(u64::MAX);
         let plan = match self.tables.get(&id) {
             Some(Table::Ours(plan)) => plan,
-            Some(Table::Other) => return Ok(Beat::Quiet),
+            Some(Table::Other) => return Ok(Beat::Passed),
             None => return Err(StreamError::Damaged(format!("rows of table {id}, which was never named"))),
         };
         let Some(EventData::RowsEvent(rows)) = event.read_data()? else {
@@ -263,12 +271,12 @@ impl Reader {
 
     fn other(&mut self, data: EventData<'_>) -> Result<Beat, StreamError> {
         match data {
-            EventData::GtidEvent(gtid) => self.begin(&gtid).map(|()| Beat::Quiet),
+            EventData::GtidEvent(gtid) => self.begin(&gtid).map(|()| Beat::Passed),
             EventData::XidEvent(_) => self.end(),
             EventData::QueryEvent(query) => self.query(&query.schema(), &query.query()),
             EventData::TransactionPayloadEvent(payload) => {
                 self.payload = Some(Payload { size: payload.uncompressed_size(), seen: 0 });
-                Ok(Beat::Quiet)
+                Ok(Beat::Passed)
             }
             EventData::XaPrepareLogEvent(_) if self.ours => Err(StreamError::Xa),
             EventData::XaPrepareLogEvent(_) => self.end(),
@@ -278,12 +286,13 @@ impl Reader {
             EventData::IncidentEvent(_) => {
                 Err(StreamError::Damaged("the server reports that events were lost".into()))
             }
+            EventData::HeartbeatEvent => Ok(Beat::Quiet),
             // A restarted server numbers its tables anew.
             EventData::FormatDescriptionEvent(_) => {
                 self.tables.clear();
-                Ok(Beat::Quiet)
+                Ok(Beat::Passed)
             }
-            _ => Ok(Beat::Quiet),
+            _ => Ok(Beat::Passed),
         }
     }
 
@@ -308,7 +317,7 @@ impl Reader {
         }
         match self.gtid.take() {
             Some((source, gno)) => Ok(Beat::Committed(source, gno)),
-            None => Ok(Beat::Quiet),
+            None => Ok(Beat::Passed),
         }
     }
 
@@ -317,12 +326,12 @@ impl Reader {
         match word.as_str() {
             "BEGIN" => {
                 self.open = true;
-                return Ok(Beat::Quiet);
+                return Ok(Beat::Passed);
             }
             "COMMIT" | "ROLLBACK" if !sql.to_ascii_uppercase().contains(" TO ") => return self.end(),
             "XA" if sql.to_ascii_uppercase().starts_with("XA START") => {
                 self.open = true;
-                return Ok(Beat::Quiet);
+                return Ok(Beat::Passed);
             }
             _ => {}
         }
@@ -330,7 +339,7 @@ impl Reader {
         if !sql.contains(&self.watched.mark) && foreign_statement::touches(schema, sql, &tables) {
             return Err(StreamError::Foreign(sql.chars().take(300).collect()));
         }
-        if self.open { Ok(Beat::Quiet) } else { self.end() }
+        if self.open { Ok(Beat::Passed) } else { self.end() }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::grants::Grants;
-use crate::mysql::session::{Session, SqlError, text};
+use crate::session::{Session, SqlError, text};
 use crate::schema::table::{Table, TableName, string_literal};
 
 /// The server and the table, at one moment.

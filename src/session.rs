@@ -73,6 +73,7 @@ impl From<mysql_async::Error> for SqlError {
 /// How a statement ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Done {
+    /// Rows inserted, deleted, or found by an UPDATE (also those that it left as they were).
     pub affected: u64,
     pub warnings: u16,
 }
@@ -196,6 +197,8 @@ fn opts(server: &Server) -> Result<Opts, SqlError> {
         .prefer_socket(false)
         .max_allowed_packet(Some(PACKET_MAX))
         .tcp_nodelay(true)
+        // `affected` then counts the rows an UPDATE found, changed or not.
+        .client_found_rows(true)
         .stmt_cache_size(0);
     builder = match &server.socket {
         // TLS on a local socket is not spoken by the driver, and protects nothing.

@@ -1,0 +1,422 @@
+//! The loop over the states of a change: do the work of the state, let `step` choose the next, save it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::Job;
+use super::line::Line;
+use super::sides;
+use super::swap::Attempt;
+use super::trouble::Trouble;
+use crate::error::{Error, Told};
+use crate::journal::fence::{self, Ownership};
+use crate::journal::record::{Answer, Change};
+use crate::journal::store::{self, Note};
+use crate::lifecycle::event::{Event, Verb};
+use crate::lifecycle::notice::{Freeze, Notice};
+use crate::lifecycle::state::{Serving, State};
+use crate::lifecycle::step::{Refusal, step};
+use crate::mysql::shadow;
+use crate::schema::statement::Alter;
+use crate::session::Session;
+
+/// A lost server is looked for so long before the command gives up; the change can be resumed then.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
+const BACKOFF_FIRST: Duration = Duration::from_millis(250);
+const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// The end of the revert window is looked for so often.
+const WINDOW_CHECK: Duration = Duration::from_secs(1);
+/// Between two attempts to swap.
+const SWAP_PAUSE_FIRST: Duration = Duration::from_secs(1);
+const SWAP_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Why an attempt ended before the change had settled.
+enum Halt {
+    Trouble(Trouble),
+    Refused(Refusal),
+    /// A reason that stays, in a change whose new schema has served: the stream cannot go on.
+    Blocked(Told),
+    /// A reason that stays, before the first swap: the shadow is dropped.
+    Failed(Told),
+}
+
+impl<T: Into<Trouble>> From<T> for Halt {
+    fn from(trouble: T) -> Self {
+        Halt::Trouble(trouble.into())
+    }
+}
+
+/// Drives the change until it has settled (with `stay`: until it has ended), and returns it as it then stands.
+pub async fn run(job: Job) -> Result<Change, Error> {
+    let mut ask = job.ask;
+    let mut backoff = Backoff::new();
+    loop {
+        let began = Instant::now();
+        let why = match attempt(&job, &mut ask).await {
+            Ok(change) => return Ok(change),
+            Err(Halt::Trouble(Trouble::Lost(why) | Trouble::Locked(why))) => why,
+            Err(halt) => return Err(explain(&job, halt)),
+        };
+        if began.elapsed() > GIVE_UP_AFTER {
+            backoff = Backoff::new();
+        }
+        let Some(pause) = backoff.next() else {
+            return Err(explain(&job, Halt::Trouble(Trouble::Lost(why))));
+        };
+        (job.onlooker)(Notice::Retrying { why, again_in_s: pause.as_secs_f64() });
+        let mut stop = job.stop.clone();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return Err(explain(&job, Halt::Trouble(Trouble::Interrupted))),
+        }
+    }
+}
+
+struct Backoff {
+    next: Duration,
+    since: Instant,
+}
+
+impl Backoff {
+    fn new() -> Self {
+        Self { next: BACKOFF_FIRST, since: Instant::now() }
+    }
+
+    fn next(&mut self) -> Option<Duration> {
+        if self.since.elapsed() > GIVE_UP_AFTER {
+            return None;
+        }
+        let pause = self.next;
+        self.next = (pause * 2).min(BACKOFF_MAX);
+        Some(pause)
+    }
+}
+
+/// Claims the change, works on it until it has settled, and gives it up again, whatever happened.
+async fn attempt(job: &Job, ask: &mut Option<Verb>) -> Result<Change, Halt> {
+    let mut session = Session::open(&job.server).await?;
+    let change = load(&mut session, job.change).await?;
+    if change.state.ended() {
+        return at_the_end(change, *ask);
+    }
+    let ownership = fence::claim(&job.server, &mut session, job.change).await?;
+    let change = load(&mut session, job.change).await?;
+    let mut driver = Driver { job, session, ownership, change };
+    let result = driver.drive(ask).await;
+    let Driver { mut session, ownership, change, .. } = driver;
+    // If this fails the lease runs out by itself.
+    let _ = ownership.release(&mut session).await;
+    if result.is_ok() && change.state.ended() {
+        store::forget_stream(&mut session, change.id).await?;
+    }
+    result.map(|()| change)
+}
+
+fn at_the_end(change: Change, ask: Option<Verb>) -> Result<Change, Halt> {
+    match ask.map(|verb| step(change.state, &Event::Asked(verb))) {
+        Some(Err(refusal)) => Err(Halt::Refused(refusal)),
+        Some(Ok(_)) | None => Ok(change),
+    }
+}
+
+async fn load(session: &mut Session, id: u64) -> Result<Change, Halt> {
+    store::find(session, id)
+        .await?
+        .ok_or_else(|| Halt::Trouble(Trouble::Stop(Told::new(format!("there is no change {id}")))))
+}
+
+struct Driver<'a> {
+    job: &'a Job,
+    session: Session,
+    ownership: Ownership,
+    change: Change,
+}
+
+impl Driver<'_> {
+    async fn drive(&mut self, ask: &mut Option<Verb>) -> Result<(), Halt> {
+        self.tell(Notice::Started {
+            id: self.change.id,
+            table: self.change.table.plain(),
+            state: self.change.state,
+        });
+        self.look().await?;
+        if let Some(verb) = *ask {
+            self.happens(&Event::Asked(verb), Note::default()).await?;
+            *ask = None;
+        }
+        while !self.done() {
+            match self.work().await {
+                Ok(()) => {}
+                Err(Halt::Trouble(Trouble::Asked)) => self.answer().await?,
+                Err(Halt::Trouble(Trouble::Definite(told))) => self.definite(told).await?,
+                Err(halt) => return Err(halt),
+            }
+        }
+        Ok(())
+    }
+
+    fn done(&self) -> bool {
+        let state = self.change.state;
+        state.ended() || state == State::Expired || (state.settled() && !self.job.stay)
+    }
+
+    fn tell(&self, notice: Notice) {
+        (self.job.onlooker)(notice);
+    }
+
+    /// The tables decide whether a swap happened, before anything else is decided.
+    async fn look(&mut self) -> Result<(), Halt> {
+        if let Some(serving) = sides::serving(&mut self.session, &self.change).await? {
+            let event = Event::Serves(serving);
+            // The answer of that swap was lost, and with it the length of its freeze.
+            let note = Note { swapped: Some(None), ..Note::default() };
+            if step(self.change.state, &event) != Ok(self.change.state) {
+                self.happens(&event, note).await?;
+                self.tell(Notice::Swapped { serving, freeze: None });
+            }
+        }
+        if self.change.window_over {
+            self.happens(&Event::WindowEnded, Note::default()).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets `event` happen: the next state is saved before anything of it is done.
+    async fn happens(&mut self, event: &Event, note: Note) -> Result<(), Halt> {
+        let next = step(self.change.state, event).map_err(Halt::Refused)?;
+        store::save(&mut self.session, self.ownership.fence, &self.change, next, &note).await?;
+        if next != self.change.state {
+            let detail = json!({ "from": self.change.state.name(), "event": format!("{event:?}") });
+            store::record_event(&mut self.session, self.change.id, next.name(), &detail).await?;
+            self.tell(Notice::Entered { state: next });
+        }
+        self.change = load(&mut self.session, self.change.id).await?;
+        Ok(())
+    }
+
+    async fn work(&mut self) -> Result<(), Halt> {
+        match self.change.state {
+            State::Planned => self.build().await,
+            State::Copying
+            | State::CatchingUp
+            | State::CuttingOver
+            | State::Revertible
+            | State::Reverting
+            | State::Reverted
+            | State::Reapplying => self.move_rows().await,
+            State::Completing | State::Cancelling | State::Failing => self.drop_shadow().await,
+            State::Completed | State::Expired | State::Cancelled | State::Failed => Ok(()),
+        }
+    }
+
+    async fn build(&mut self) -> Result<(), Halt> {
+        let alter = Alter::parse(&self.change.statement)
+            .map_err(|e| Trouble::Definite(Told::new(format!("the journaled statement cannot be read: {e}"))))?;
+        let name = self.change.new_shadow();
+        shadow::build(&self.job.server, &self.change.table, &name, &alter).await?;
+        let create = self
+            .session
+            .first(&format!("SHOW CREATE TABLE {name}"))
+            .await?
+            .and_then(|row| crate::session::text(&row, 1));
+        // Read after the shadow exists: everything in it is visible to every later snapshot.
+        let start = store::executed(&mut self.session).await?;
+        let note = Note { new_create: create, start_at: Some(start), ..Note::default() };
+        self.happens(&Event::ShadowBuilt, note).await
+    }
+
+    async fn drop_shadow(&mut self) -> Result<(), Halt> {
+        let name = match sides::serving(&mut self.session, &self.change).await? {
+            Some(Serving::New) if self.change.state != State::Completing => {
+                return Err(Trouble::Stop(Told::new("the new schema serves, so its twin is not dropped")).into());
+            }
+            Some(Serving::New) => self.change.old_shadow(),
+            Some(Serving::Old) | None => self.change.new_shadow(),
+        };
+        shadow::drop(&mut self.session, &name).await?;
+        self.happens(&Event::ShadowDropped, Note::default()).await
+    }
+
+    /// Opens the stream and works on it until the state needs no stream any more.
+    async fn move_rows(&mut self) -> Result<(), Halt> {
+        let mut line = Line::open(self.job, &self.change, &self.ownership).await?;
+        while !self.done() {
+            let result = match self.change.state {
+                State::Copying => self.copy(&mut line).await,
+                State::CatchingUp => self.close_in(&mut line).await,
+                State::CuttingOver => self.swap(&mut line, Serving::New).await,
+                State::Reapplying => self.swap(&mut line, Serving::New).await,
+                State::Reverting => self.swap(&mut line, Serving::Old).await,
+                State::Revertible | State::Reverted => self.follow(&mut line).await,
+                State::Planned
+                | State::Completing
+                | State::Completed
+                | State::Expired
+                | State::Cancelling
+                | State::Cancelled
+                | State::Failing
+                | State::Failed => return Ok(()),
+            };
+            match result {
+                Err(Halt::Trouble(Trouble::Asked)) => self.answer().await?,
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn copy(&mut self, line: &mut Line) -> Result<(), Halt> {
+        line.copy().await?;
+        self.happens(&Event::CopyEnded, Note::default()).await
+    }
+
+    async fn close_in(&mut self, line: &mut Line) -> Result<(), Halt> {
+        line.come_close().await?;
+        self.happens(&Event::CloseBehind, Note::default()).await
+    }
+
+    /// Tries until it has happened or someone takes the wish back; the stream goes on between two attempts.
+    async fn swap(&mut self, line: &mut Line, to: Serving) -> Result<(), Halt> {
+        if line.sides.serving == to {
+            return self.happens(&Event::Serves(to), Note::default()).await;
+        }
+        let mut pause = SWAP_PAUSE_FIRST;
+        loop {
+            line.come_close().await?;
+            match line.swap().await? {
+                Attempt::Swapped(freeze) => return self.swapped(to, freeze).await,
+                Attempt::Missed { why, blockers } => {
+                    self.tell(Notice::SwapMissed { why, blockers, again_in_s: pause.as_secs_f64() });
+                }
+            }
+            line.follow_for(pause).await?;
+            pause = (pause * 2).min(SWAP_PAUSE_MAX);
+        }
+    }
+
+    async fn swapped(&mut self, serving: Serving, freeze: Freeze) -> Result<(), Halt> {
+        self.tell(Notice::Swapped { serving, freeze: Some(freeze) });
+        let note = Note { swapped: Some(Some(freeze.freeze_ms)), reason: Some(None), ..Note::default() };
+        self.happens(&Event::Serves(serving), note).await?;
+        let detail = serde_json::to_value(freeze).unwrap_or_default();
+        store::record_event(&mut self.session, self.change.id, "swapped", &detail).await?;
+        Ok(())
+    }
+
+    /// Keeps the shadow current until something is asked or the window ends.
+    async fn follow(&mut self, line: &mut Line) -> Result<(), Halt> {
+        line.catch_up_with_server().await?;
+        if self.change.reason.is_some() {
+            // What stood in the way is gone.
+            let state = self.change.state;
+            let note = Note { reason: Some(None), ..Note::default() };
+            store::save(&mut self.session, self.ownership.fence, &self.change, state, &note).await?;
+            self.change = load(&mut self.session, self.change.id).await?;
+        }
+        let mut checked = Instant::now();
+        loop {
+            line.follow().await?;
+            if checked.elapsed() >= WINDOW_CHECK {
+                checked = Instant::now();
+                self.change = load(&mut self.session, self.change.id).await?;
+                if self.change.window_over {
+                    return self.happens(&Event::WindowEnded, Note::default()).await;
+                }
+            }
+        }
+    }
+
+    /// Answers the oldest request: granted wishes become the state, and the work goes on from there.
+    async fn answer(&mut self) -> Result<(), Halt> {
+        let Some(request) = store::open_request(&mut self.session, self.change.id).await? else {
+            return Ok(());
+        };
+        let (answer, verb) = match Verb::parse(&request.verb) {
+            Some(verb) => match self.happens(&Event::Asked(verb), Note::default()).await {
+                Ok(()) => (Answer { granted: true, why: String::new(), advice: String::new() }, Some(verb)),
+                Err(Halt::Refused(no)) => (Answer { granted: false, why: no.what, advice: no.next }, Some(verb)),
+                Err(halt) => return Err(halt),
+            },
+            None => {
+                let why = format!("the owner of the change does not know `{}`", request.verb);
+                (Answer { granted: false, why, advice: "use the same version of rsc everywhere".into() }, None)
+            }
+        };
+        store::answer(&mut self.session, request.id, &answer).await?;
+        if let Some(verb) = verb {
+            self.tell(Notice::Asked { verb, by: request.asked_by, granted: answer.granted });
+        }
+        Ok(())
+    }
+
+    /// A reason that does not go away. Before the first swap the change fails and is cleaned up. After it the
+    /// reason is put on record, and a wish that cannot be carried out is taken back.
+    async fn definite(&mut self, told: Told) -> Result<(), Halt> {
+        let note = Note { reason: Some(Some(told.what.clone())), ..Note::default() };
+        match self.change.state {
+            State::Failing | State::Cancelling | State::Completing => return Err(Trouble::Stop(told).into()),
+            state if state.before_first_swap() => {
+                self.happens(&Event::Broke, note).await?;
+                while !self.change.state.ended() {
+                    self.drop_shadow().await?;
+                }
+                Err(Halt::Failed(told))
+            }
+            State::Reverting | State::Reapplying => {
+                self.happens(&Event::Asked(Verb::Cancel), note).await?;
+                Err(Halt::Blocked(told))
+            }
+            state => {
+                store::save(&mut self.session, self.ownership.fence, &self.change, state, &note).await?;
+                self.tell(Notice::Blocked { why: told.what.clone() });
+                Err(Halt::Blocked(told))
+            }
+        }
+    }
+}
+
+/// Says what happened, what state things are in, and what to type next.
+fn explain(job: &Job, halt: Halt) -> Error {
+    let id = job.change;
+    let going_on = format!("to go on, `rsc migrate --resume {id}`; to see where it stands, `rsc status {id}`");
+    let kept = "everything done so far is kept, and the live table works as before";
+    match halt {
+        Halt::Refused(no) => {
+            let told = Told::new(no.what).state("nothing was changed").next(no.next);
+            match job.ask {
+                Some(Verb::Revert | Verb::Reapply) => Error::RevertRefused(told),
+                Some(Verb::Complete | Verb::Cancel | Verb::Resume) | None => Error::Refused(told),
+            }
+        }
+        Halt::Failed(told) => Error::Failed(
+            told.state(format!("change {id} has failed; the live table was not touched, the shadow is removed")),
+        ),
+        Halt::Blocked(told) => {
+            let told = told
+                .state(format!("the stream of change {id} cannot go on; the live table works as before"))
+                .next(format!("to try again when the reason is gone, `rsc migrate --resume {id}`; to keep what serves, `rsc complete {id}`"));
+            match job.ask {
+                Some(Verb::Revert | Verb::Reapply) => Error::RevertRefused(told),
+                Some(Verb::Complete | Verb::Cancel | Verb::Resume) | None => Error::Stopped(told),
+            }
+        }
+        Halt::Trouble(trouble) => match trouble {
+            Trouble::Owned(who) => Error::Owned(
+                Told::new(format!("change {id} is driven by {who}"))
+                    .state("this process has stopped and changed nothing more")
+                    .next(format!("to see it, `rsc status {id}`; to stop that process, end it where it runs")),
+            ),
+            Trouble::Interrupted => Error::Interrupted(
+                Told::new(format!("interrupted; change {id} has stopped"))
+                    .state(kept)
+                    .next(format!("to go on, `rsc migrate --resume {id}`; to give it up and clean up, `rsc cancel {id}` before the swap or `rsc complete {id}` after it")),
+            ),
+            Trouble::Stop(told) | Trouble::Definite(told) => Error::Stopped(told.state(kept).next(going_on)),
+            Trouble::Lost(why) | Trouble::Locked(why) | Trouble::Duplicate(why) => {
+                Error::Stopped(Told::new(why).state(kept).next(going_on))
+            }
+            Trouble::Asked => Error::Unexpected(Told::new("a request was not answered").next(going_on)),
+        },
+    }
+}

@@ -1,0 +1,174 @@
+//! The connections and the place in the stream while rows move from the live table to the shadow.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::sides::Sides;
+use super::trouble::Trouble;
+use super::{Job, Onlooker};
+use crate::error::Told;
+use crate::journal::fence::{Fence, Ownership};
+use crate::journal::record::Change;
+use crate::journal::store;
+use crate::lifecycle::notice::Notice;
+use crate::mysql::apply::{Applier, Form};
+use crate::mysql::binlog::stream::Reader;
+use crate::mysql::copy;
+use crate::rows::compaction::Compaction;
+use crate::rows::gtid_set::GtidSet;
+use crate::rows::key_range::Frontier;
+use crate::rows::pacing::Pacing;
+use crate::session::{Session, number};
+use crate::settings::Server;
+
+/// Keys and rows that a window holds at most.
+const WINDOW_ENTRIES: usize = 20_000;
+/// Bytes of keys and images that a window holds at most, by default.
+pub const WINDOW_BYTES: usize = 16 << 20;
+/// A request is answered within a second: looked for so often.
+const REQUESTS_EVERY: Duration = Duration::from_millis(200);
+const NOTICE_EVERY: Duration = Duration::from_millis(500);
+
+/// How the next window is applied. After a conflict with more care than usual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Care {
+    pub form: Form,
+    pub entries: usize,
+    pub bytes: usize,
+}
+
+impl Care {
+    pub const USUAL: Care = Care { form: Form::Update, entries: WINDOW_ENTRIES, bytes: WINDOW_BYTES };
+    /// The whole backlog as one window, so that it ends at an exact position.
+    pub const WHOLE: Care = Care { form: Form::Rebuild, entries: usize::MAX, bytes: usize::MAX };
+    /// Enough where every transaction's end is an exact position.
+    pub const REBUILD: Care = Care { form: Form::Rebuild, ..Care::USUAL };
+}
+
+pub struct Line {
+    server: Server,
+    pub change: Change,
+    pub fence: Fence,
+    /// Another process has taken over.
+    lost: watch::Receiver<bool>,
+    onlooker: Onlooker,
+    pub stop: watch::Receiver<bool>,
+    /// For the journal and for looking at the server. Never holds a transaction open between two calls.
+    pub control: Session,
+    /// For the snapshots of copy batches and the lookup of their bounds.
+    pub copier: Session,
+    pub applier: Applier,
+    pub reader: Reader,
+    pub sides: Sides,
+    /// Up to here everything has been applied. May be ahead of the journal by transactions without our rows.
+    pub position: GtidSet,
+    pub frontier: Frontier,
+    /// No row of the shadow is from after the position.
+    pub exact: bool,
+    pub pacing: Pacing,
+    pub batches: u64,
+    pub copied: u64,
+    /// Copy batches in a row that met a duplicate.
+    pub conflicts: u32,
+    pub literals: Vec<String>,
+    pub net: Compaction,
+    pub care: Care,
+    pub applied: u64,
+    pub saved_at: Instant,
+    asked_at: Instant,
+    noticed_at: Instant,
+}
+
+impl Line {
+    pub async fn open(job: &Job, change: &Change, ownership: &Ownership) -> Result<Self, Trouble> {
+        let server = &job.server;
+        let mut control = Session::open(server).await?;
+        let sides = Sides::look(&mut control, change).await?;
+        let position = store::position(&mut control, change.id).await?;
+        let copied = store::copied(&mut control, change.id).await?;
+        let frontier = match copied.hi {
+            None => Frontier::Start,
+            Some(Some(key)) => Frontier::At(key),
+            Some(None) => Frontier::End,
+        };
+        let statements = sides.statements();
+        let literals = copy::key_literals(&statements)
+            .ok_or_else(|| Trouble::Definite(Told::new("the key has a type that cannot be paged by")))?;
+        let reader = Reader::open(server, &position, sides.watched()).await?;
+        let now = Instant::now();
+        Ok(Self {
+            server: server.clone(),
+            change: change.clone(),
+            fence: ownership.fence,
+            lost: ownership.lost.clone(),
+            onlooker: job.onlooker.clone(),
+            stop: job.stop.clone(),
+            copier: Session::open(server).await?,
+            applier: Applier::open(server, statements).await?,
+            control,
+            reader,
+            sides,
+            position,
+            frontier,
+            exact: false,
+            pacing: Pacing::new(change.options.batch()),
+            batches: copied.batches,
+            copied: copied.rows,
+            conflicts: 0,
+            literals,
+            net: Compaction::new(),
+            care: Care::USUAL,
+            applied: 0,
+            saved_at: now,
+            asked_at: now,
+            noticed_at: now.checked_sub(NOTICE_EVERY).unwrap_or(now),
+        })
+    }
+
+    /// Gives up what has been read or applied since the last commit, and reads it again.
+    pub async fn reopen(&mut self) -> Result<(), Trouble> {
+        self.applier.rollback().await?;
+        self.net.clear();
+        self.position = store::position(&mut self.control, self.change.id).await?;
+        self.reader = Reader::open(&self.server, &self.position, self.sides.watched()).await?;
+        Ok(())
+    }
+
+    /// Between two pieces of work: is there a reason to stop, or a wish to look at?
+    pub async fn breathe(&mut self) -> Result<(), Trouble> {
+        if *self.stop.borrow() {
+            return Err(Trouble::Interrupted);
+        }
+        if *self.lost.borrow() {
+            return Err(Trouble::Owned("another process, which has taken over".into()));
+        }
+        if self.asked_at.elapsed() >= REQUESTS_EVERY {
+            self.asked_at = Instant::now();
+            if store::open_request(&mut self.control, self.change.id).await?.is_some() {
+                return Err(Trouble::Asked);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn tell(&self, notice: Notice) {
+        (self.onlooker)(notice);
+    }
+
+    /// Tells, but not more often than a person can read.
+    pub fn tell_now_and_then(&mut self, notice: impl FnOnce() -> Notice) {
+        if self.noticed_at.elapsed() >= NOTICE_EVERY {
+            self.noticed_at = Instant::now();
+            self.tell(notice());
+        }
+    }
+
+    /// How far the last event is behind the server's clock, in seconds.
+    pub async fn behind(&mut self) -> Result<u64, Trouble> {
+        let row = self.control.first("SELECT UNIX_TIMESTAMP()").await?;
+        let now = row.and_then(|row| number(&row, 0)).unwrap_or(0);
+        let event = u64::from(self.reader.event_time());
+        Ok(if event == 0 { 0 } else { now.saturating_sub(event) })
+    }
+}

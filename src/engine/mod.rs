@@ -1,0 +1,41 @@
+//! Drives a change through its life.
+//!
+//! `driver` takes the state from the journal, does the work of that state, and lets
+//! [`step`](crate::lifecycle::step::step) choose the next. `line` holds the connections while rows move,
+//! `rounds` copies and catches up, `swap` exchanges the tables. Whoever has a change's id can [`run`] it: the
+//! command that started it, a later command, or a long-lived agent. Nothing is handed from one to the next but
+//! what is on the server.
+
+mod driver;
+mod line;
+mod rounds;
+pub mod sides;
+mod swap;
+mod trouble;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::lifecycle::event::Verb;
+use crate::lifecycle::notice::Notice;
+use crate::settings::Server;
+
+pub use driver::run;
+
+/// Is told what happens. Must not block.
+pub type Onlooker = Arc<dyn Fn(Notice) + Send + Sync>;
+
+/// One run of the engine on one change.
+#[derive(Clone)]
+pub struct Job {
+    pub server: Server,
+    pub change: u64,
+    /// A wish to carry out; `None` only goes on with what was begun.
+    pub ask: Option<Verb>,
+    /// Keep the stream after the change has settled, until it ends, its window is over, or `stop`.
+    pub stay: bool,
+    pub onlooker: Onlooker,
+    /// Becomes true when the process is to end. The statement in flight is finished first.
+    pub stop: watch::Receiver<bool>,
+}

@@ -1,0 +1,307 @@
+//! Copy and catch up, in rounds.
+//!
+//! # The claim
+//!
+//! At the end of a catch-up at position P, the shadow restricted to keys ≤ frontier equals projection(live at
+//! P). `tests/model` holds it without a server, and shows that each of these is needed:
+//!
+//! * **Gate.** Before a round, everything the stream has delivered is waited for in `gtid_executed`. MySQL sends
+//!   an event before the row is visible; without the gate, a row that was delivered, skipped as above the
+//!   frontier, and not yet visible to the batch's snapshot, would be in neither.
+//! * **Target.** The catch-up goes on until position ⊇ `gtid_executed` read *after* the round's last batch
+//!   committed. With ordered commits, whatever a snapshot has seen was in an earlier or the same commit group
+//!   as the batch's own transaction, so it is in that set, and is replayed.
+//! * **Frontier.** Only keys ≤ frontier are inserted; the rest will be copied, from a snapshot that has them.
+//! * **The end.** The copy ends with a batch that has no upper bound, when fewer rows than a batch are left. From
+//!   then on rows of any key are applied. What was inserted above the last key before the gate is visible to
+//!   that batch; what comes later is delivered after it.
+//!
+//! # Duplicates
+//!
+//! Within a round the shadow may hold rows from the future of the position. So a duplicate of a unique value is
+//! only believed where no row is from the future: in a batch of one row, again and again after catch-ups, or in
+//! a window that ends at its target and rebuilds all that it touched.
+
+use std::time::{Duration, Instant};
+
+use super::line::{Care, Line};
+use super::trouble::Trouble;
+use crate::error::Told;
+use crate::journal::store;
+use crate::lifecycle::notice::Notice;
+use crate::mysql::binlog::stream::Beat;
+use crate::mysql::copy;
+use crate::rows::gtid_set::GtidSet;
+use crate::rows::key_range::{Bound, Frontier};
+use crate::schema::table::string_literal;
+
+/// Batches are copied for so long before a catch-up, so that the backlog stays small.
+const ROUND: Duration = Duration::from_secs(2);
+/// A window is applied after so long at the latest, however small.
+const WINDOW_AGE: Duration = Duration::from_millis(500);
+/// How long a read of the stream waits before other things get their turn.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// The journal's position follows a stream without rows of ours only so often: each save is a transaction.
+const SAVE_EVERY: Duration = Duration::from_secs(10);
+/// A batch of one row that met a duplicate so often, with a catch-up between any two, has a real one.
+const CONFLICTS_MAX: u32 = 5;
+/// A catch-up that takes no longer than this leaves little to do under the lock.
+const CLOSE: Duration = Duration::from_millis(500);
+
+/// When a window ends.
+enum Until<'t> {
+    /// The position contains this set.
+    Reached(&'t GtidSet),
+    /// The stream has nothing more for the moment.
+    Quiet,
+}
+
+impl Until<'_> {
+    fn is_met(&self, position: &GtidSet) -> bool {
+        match self {
+            Until::Reached(target) => position.contains_set(target),
+            Until::Quiet => false,
+        }
+    }
+}
+
+impl Line {
+    /// Copies to the end. Every batch that was committed counts, also when this is interrupted.
+    pub async fn copy(&mut self) -> Result<(), Trouble> {
+        // Batches of an earlier run may have rows from after the position.
+        self.catch_up_with_server().await?;
+        while self.frontier != Frontier::End {
+            self.breathe().await?;
+            self.round().await?;
+        }
+        Ok(())
+    }
+
+    async fn round(&mut self) -> Result<(), Trouble> {
+        self.gate().await?;
+        let started = Instant::now();
+        while self.frontier != Frontier::End && started.elapsed() < ROUND && !*self.stop.borrow() {
+            match self.batch().await {
+                Ok(()) => self.conflicts = 0,
+                Err(Trouble::Duplicate(why)) => {
+                    self.conflict_in_batch(why)?;
+                    break;
+                }
+                Err(Trouble::Locked(_)) => {
+                    self.pacing.halve();
+                    break;
+                }
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        self.catch_up_with_server().await
+    }
+
+    async fn gate(&mut self) -> Result<(), Trouble> {
+        let wait =
+            format!("SELECT WAIT_FOR_EXECUTED_GTID_SET({}, 1)", string_literal(&self.position.to_string()));
+        while self.control.text(&wait).await?.as_deref() != Some("0") {
+            self.breathe().await?;
+        }
+        Ok(())
+    }
+
+    async fn batch(&mut self) -> Result<(), Trouble> {
+        let lo: Option<Bound> = match &self.frontier {
+            Frontier::Start => None,
+            Frontier::At(key) => Some(key.clone()),
+            Frontier::End => return Ok(()),
+        };
+        let statements = self.applier.statements();
+        let rows = self.pacing.rows();
+        let hi = copy::boundary(&mut self.copier, statements, &self.literals, lo.as_ref(), rows).await?;
+        let started = Instant::now();
+        let fence = self.fence;
+        let seq = self.batches + 1;
+        let copied =
+            copy::batch(&mut self.copier, statements, fence, seq, lo.as_ref(), hi.as_ref()).await?;
+        let elapsed = started.elapsed();
+        self.exact = false;
+        self.batches = seq;
+        self.copied += copied;
+        if hi.is_some() {
+            self.pacing.took(copied, elapsed);
+        }
+        self.frontier = hi.map_or(Frontier::End, Frontier::At);
+        self.tell_copied(copied as f64 / elapsed.as_secs_f64().max(1e-6));
+        Ok(())
+    }
+
+    fn tell_copied(&mut self, rows_per_s: f64) {
+        let (rows, estimate) = (self.copied, self.change.rows_estimate);
+        let left = estimate.saturating_sub(rows) as f64;
+        let ended = self.frontier == Frontier::End;
+        let notice = Notice::Copied {
+            rows,
+            estimate: if ended { rows } else { estimate.max(rows) },
+            rows_per_s,
+            eta_s: (rows_per_s > 0.0).then(|| if ended { 0.0 } else { left / rows_per_s }),
+        };
+        if ended { self.tell(notice) } else { self.tell_now_and_then(|| notice) }
+    }
+
+    fn conflict_in_batch(&mut self, why: String) -> Result<(), Trouble> {
+        if self.pacing.rows() == 1 {
+            self.conflicts += 1;
+        }
+        if self.conflicts > CONFLICTS_MAX {
+            return Err(Trouble::Definite(Told::new(format!("two rows have the same value for a unique key: {why}"))));
+        }
+        self.pacing.halve();
+        Ok(())
+    }
+
+    /// Until the position contains all that the server has committed by now.
+    pub async fn catch_up_with_server(&mut self) -> Result<(), Trouble> {
+        let target = store::executed(&mut self.control).await?;
+        self.catch_up(&target).await?;
+        self.exact = true;
+        Ok(())
+    }
+
+    async fn catch_up(&mut self, target: &GtidSet) -> Result<(), Trouble> {
+        while !self.position.contains_set(target) {
+            self.breathe().await?;
+            self.careful_window(Until::Reached(target)).await?;
+            let behind = self.behind().await?;
+            if behind > 1 {
+                self.tell_now_and_then(|| Notice::Behind { seconds: behind });
+            }
+        }
+        self.care = Care::USUAL;
+        Ok(())
+    }
+
+    /// Catches up until what is left is small. Goes on as long as that takes.
+    pub async fn come_close(&mut self) -> Result<(), Trouble> {
+        loop {
+            let started = Instant::now();
+            self.catch_up_with_server().await?;
+            if started.elapsed() < CLOSE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Applies what comes until the stream is quiet for a moment.
+    pub async fn follow(&mut self) -> Result<(), Trouble> {
+        self.breathe().await?;
+        self.careful_window(Until::Quiet).await?;
+        self.care = Care::USUAL;
+        let changes = self.applied;
+        self.tell_now_and_then(|| Notice::Following { changes });
+        Ok(())
+    }
+
+    pub async fn follow_for(&mut self, time: Duration) -> Result<(), Trouble> {
+        let started = Instant::now();
+        while started.elapsed() < time {
+            self.follow().await?;
+        }
+        Ok(())
+    }
+
+    async fn careful_window(&mut self, until: Until<'_>) -> Result<(), Trouble> {
+        match self.window(until).await {
+            Ok(()) => Ok(()),
+            Err(Trouble::Duplicate(why)) => self.conflict_in_window(why).await,
+            Err(Trouble::Locked(_)) => self.reopen().await,
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// A window that was refused for a duplicate is read again and applied with more care, or not at all.
+    pub async fn conflict_in_window(&mut self, why: String) -> Result<(), Trouble> {
+        let careful = if self.exact { Care::REBUILD } else { Care::WHOLE };
+        let real = self.care == careful;
+        self.reopen().await?;
+        if real {
+            self.care = Care::USUAL;
+            return Err(Trouble::Definite(Told::new(format!(
+                "two rows have the same value for a unique key of the other schema: {why}"
+            ))));
+        }
+        self.care = careful;
+        Ok(())
+    }
+
+    async fn window(&mut self, until: Until<'_>) -> Result<(), Trouble> {
+        let ended = self.collect(self.position.clone(), until).await?;
+        self.finish(ended).await
+    }
+
+    /// Reads and applies everything up to `target`, but for the commit. Returns the position it ends at.
+    pub async fn drain(&mut self, target: &GtidSet, deadline: Instant) -> Result<GtidSet, Trouble> {
+        let mut reached = self.position.clone();
+        while !reached.contains_set(target) {
+            if Instant::now() > deadline {
+                return Err(Trouble::Locked("the stream was too far behind to catch up under the lock".into()));
+            }
+            (reached, _) = self.collect(reached, Until::Reached(target)).await?;
+        }
+        Ok(reached)
+    }
+
+    /// Reads a window from `reached` on, and applies it but for the commit. Returns where it ends, and whether
+    /// it had rows.
+    async fn collect(&mut self, mut reached: GtidSet, until: Until<'_>) -> Result<(GtidSet, bool), Trouble> {
+        let mut any = false;
+        let started = Instant::now();
+        self.net.clear();
+        while !until.is_met(&reached) {
+            match self.reader.read(&mut self.net, PATIENCE).await? {
+                Beat::Rows if self.full() => {
+                    any = true;
+                    self.apply_part().await?;
+                }
+                Beat::Rows | Beat::Passed => {}
+                Beat::Committed(source, gno) => {
+                    reached.insert(&source, gno);
+                    if self.nearly_full() || (started.elapsed() > WINDOW_AGE && self.care != Care::WHOLE) {
+                        break;
+                    }
+                }
+                Beat::Quiet if !self.reader.between_transactions() => {}
+                Beat::Quiet if *self.stop.borrow() || matches!(until, Until::Quiet) => break,
+                Beat::Quiet => {}
+            }
+        }
+        any |= !self.net.is_empty();
+        self.apply_part().await?;
+        Ok((reached, any))
+    }
+
+    async fn finish(&mut self, (reached, any): (GtidSet, bool)) -> Result<(), Trouble> {
+        if any || self.saved_at.elapsed() > SAVE_EVERY {
+            self.applier.commit(self.fence, &reached).await?;
+            self.saved_at = Instant::now();
+        }
+        self.position = reached;
+        Ok(())
+    }
+
+    async fn apply_part(&mut self) -> Result<(), Trouble> {
+        if self.net.is_empty() {
+            return Ok(());
+        }
+        let plan = self.reader.plan().ok_or_else(|| Trouble::Lost("rows without a table map".into()))?;
+        self.applier.apply(&plan, &self.net, &self.frontier, self.care.form).await?;
+        self.applied += self.net.changes();
+        self.net.clear();
+        Ok(())
+    }
+
+    fn full(&self) -> bool {
+        self.net.entries() >= self.care.entries || self.net.bytes() >= self.care.bytes
+    }
+
+    /// At the end of a transaction a window is closed a little earlier, so that the next one rarely splits it.
+    fn nearly_full(&self) -> bool {
+        self.net.entries() >= self.care.entries / 2 || self.net.bytes() >= self.care.bytes / 2
+    }
+}

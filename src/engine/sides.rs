@@ -1,0 +1,178 @@
+//! Which table is which, read from the server: the tables that exist tell which schema serves.
+
+use super::trouble::Trouble;
+use crate::error::Told;
+use crate::journal::record::Change;
+use crate::lifecycle::state::Serving;
+use crate::mysql::binlog::stream::Watched;
+use crate::mysql::inspect::{self, Found};
+use crate::mysql::swap::Swap;
+use crate::rows::statements::Statements;
+use crate::schema::projection::Mapping;
+use crate::schema::statement::Alter;
+use crate::schema::table::{Table, TableName};
+use crate::session::Session;
+
+/// The live table and its shadow, as they stand.
+pub struct Sides {
+    pub serving: Serving,
+    pub live: Table,
+    pub shadow: Table,
+    mapping: Mapping,
+    mark: String,
+    stream: String,
+    retired: TableName,
+}
+
+/// Which schema serves. `None` when there is no shadow: nothing is left of the change, or nothing is there yet.
+pub async fn serving(session: &mut Session, change: &Change) -> Result<Option<Serving>, Trouble> {
+    let new = inspect::exists(session, &change.new_shadow()).await?;
+    let old = inspect::exists(session, &change.old_shadow()).await?;
+    match (new, old) {
+        (true, false) => Ok(Some(Serving::Old)),
+        (false, true) => Ok(Some(Serving::New)),
+        (false, false) => Ok(None),
+        (true, true) => Err(Trouble::Stop(Told::new(format!(
+            "both {} and {} exist; rsc makes only one of them at a time, so someone else made the other",
+            change.new_shadow().plain(),
+            change.old_shadow().plain()
+        )))),
+    }
+}
+
+impl Sides {
+    /// Looks at both tables and derives the projection anew, so that nothing depends on an earlier process.
+    pub async fn look(session: &mut Session, change: &Change) -> Result<Self, Trouble> {
+        let serving = serving(session, change).await?.ok_or_else(|| {
+            Trouble::Definite(Told::new(format!("the shadow of {} is gone", change.table.plain())))
+        })?;
+        let shadow_name = match serving {
+            Serving::Old => change.new_shadow(),
+            Serving::New => change.old_shadow(),
+        };
+        let live = table(session, &change.table).await?;
+        let shadow = table(session, &shadow_name).await?;
+        let (old, new) = match serving {
+            Serving::Old => (&live, &shadow),
+            Serving::New => (&shadow, &live),
+        };
+        same_definition(&change.old_create, old)?;
+        if let Some(create) = &change.new_create {
+            same_definition(create, new)?;
+        }
+        let alter = Alter::parse(&change.statement)
+            .map_err(|e| Trouble::Stop(Told::new(format!("the journaled statement cannot be read: {e}"))))?;
+        let mapping = Mapping::between(old, new, &alter).map_err(|reasons| {
+            let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+            Trouble::Definite(Told::new(reasons.join("; ")))
+        })?;
+        Ok(Self {
+            serving,
+            live,
+            shadow,
+            mapping,
+            mark: mark(change.id),
+            stream: change.stream_table(),
+            retired: match serving {
+                Serving::Old => change.old_shadow(),
+                Serving::New => change.new_shadow(),
+            },
+        })
+    }
+
+    /// From live to shadow.
+    pub fn statements(&self) -> Statements {
+        let projection = match self.serving {
+            Serving::Old => self.mapping.forward(),
+            Serving::New => self.mapping.inverse(),
+        };
+        Statements::new(projection, self.live.name.clone(), self.shadow.name.clone())
+    }
+
+    pub fn watched(&self) -> Watched {
+        Watched {
+            table: self.live.name.clone(),
+            columns: self.live.columns.clone(),
+            key: self.statements().projection().key_indexes(),
+            shadow: self.shadow.name.clone(),
+            mark: self.mark.clone(),
+        }
+    }
+
+    /// The swap that lets the other schema serve.
+    pub fn swap(&self) -> Swap {
+        Swap {
+            live: self.live.name.clone(),
+            shadow: self.shadow.name.clone(),
+            retired: self.retired.clone(),
+            stream: self.stream.clone(),
+            mark: self.mark.clone(),
+        }
+    }
+}
+
+/// The comment that tells rsc's own statements on these tables from everyone else's.
+fn mark(id: u64) -> String {
+    format!("/* rsc change {id} */")
+}
+
+async fn table(session: &mut Session, name: &TableName) -> Result<Table, Trouble> {
+    match inspect::find(session, name).await? {
+        Found::Table(table) => Ok(*table),
+        Found::View | Found::Nothing => {
+            Err(Trouble::Definite(Told::new(format!("table {} is gone", name.plain()))))
+        }
+    }
+}
+
+fn same_definition(journaled: &str, table: &Table) -> Result<(), Trouble> {
+    if definition(journaled) == definition(&table.create) {
+        return Ok(());
+    }
+    Err(Trouble::Definite(Told::new(format!(
+        "the definition of {} was changed by someone else since the change began",
+        table.name.plain()
+    ))))
+}
+
+/// SHOW CREATE TABLE without the table's own name, the AUTO_INCREMENT counter, and the names that the server
+/// gives to CHECK constraints after the table.
+pub fn definition(create: &str) -> String {
+    let body = create.split_once(" (\n").map_or(create, |(_, body)| body);
+    let mut out = Vec::new();
+    for line in body.lines() {
+        let line = line.trim();
+        let line = match line.strip_prefix("CONSTRAINT ").and_then(|rest| rest.split_once(" CHECK ")) {
+            Some((_, check)) => format!("CHECK {check}"),
+            None => line.to_owned(),
+        };
+        out.push(without_counter(&line));
+    }
+    out.join("\n")
+}
+
+fn without_counter(line: &str) -> String {
+    const OPTION: &str = " AUTO_INCREMENT=";
+    if !line.starts_with(')') {
+        return line.to_owned();
+    }
+    match line.split_once(OPTION) {
+        Some((before, after)) => {
+            format!("{before}{}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
+        }
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_and_a_name_do_not_make_another_definition() {
+        let a = "CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT,\n  CONSTRAINT `t_chk_1` CHECK ((`id` > 0))\n) ENGINE=InnoDB AUTO_INCREMENT=7 DEFAULT CHARSET=utf8mb4";
+        let b = "CREATE TABLE `_rsc1_t_old` (\n  `id` int NOT NULL AUTO_INCREMENT,\n  CONSTRAINT `_rsc1_t_new_chk_1` CHECK ((`id` > 0))\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4";
+        assert_eq!(definition(a), definition(b));
+        assert_ne!(definition(a), definition(&a.replace("`id` int", "`id` bigint")));
+    }
+}

@@ -1,0 +1,151 @@
+//! The swap: the two tables exchange their names at a moment when they are proven equal.
+//!
+//! On one connection, the one that applies windows:
+//!
+//! 1. lock both tables and the change's stream row;
+//! 2. F = `gtid_executed`: nobody can write the live table any more, so F has all that was ever written to it;
+//! 3. read the stream to F and apply it; commit it with position F under the fence;
+//! 4. rename, unlock.
+//!
+//! Between 3 and 4 nobody can take over, because the stream row is locked, and nobody can write, because the
+//! tables are. After 4 the stream goes on from F in the other direction: no event can lie between.
+//!
+//! The application sees a pause, never an error: a statement that waits for the lock runs on the table that has
+//! the name afterwards.
+//!
+//! Every failure before the rename gives the locks back and leaves the tables as they were. The rename itself is
+//! never judged by a missing answer: [`Trouble::Lost`] makes the driver reconnect and look which tables exist.
+
+use std::time::{Duration, Instant};
+
+use super::line::Line;
+use super::trouble::Trouble;
+use crate::journal::store;
+use crate::lifecycle::notice::{Blocker, Freeze};
+use crate::mysql::inspect;
+use crate::mysql::swap::{Swap, blockers};
+
+/// The application is not made to wait longer than this for the last of the stream.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+
+pub enum Attempt {
+    Swapped(Freeze),
+    /// The tables are as they were.
+    Missed { why: String, blockers: Vec<Blocker> },
+}
+
+impl Line {
+    /// Tries once to swap.
+    pub async fn swap(&mut self) -> Result<Attempt, Trouble> {
+        let swap = self.sides.swap();
+        if let Some(attempt) = self.someone_in_the_way(&swap).await? {
+            return Ok(attempt);
+        }
+        self.raise_auto_increment(&swap).await?;
+        self.catch_up_with_server().await?;
+        let asked = Instant::now();
+        match self.lock(&swap).await {
+            Ok(()) => {}
+            Err(Trouble::Locked(_)) => return self.missed(&swap, "the table was in use".into()).await,
+            Err(trouble) => return Err(trouble),
+        }
+        let granted = Instant::now();
+        match self.under_lock(&swap).await {
+            Ok(mut freeze) => {
+                freeze.lock_wait_ms = milliseconds(granted - asked);
+                freeze.freeze_ms = milliseconds(granted.elapsed());
+                self.turn().await?;
+                Ok(Attempt::Swapped(freeze))
+            }
+            Err(trouble) => {
+                swap.unlock(self.applier.session()).await?;
+                self.after_failure(&swap, trouble).await
+            }
+        }
+    }
+
+    async fn lock(&mut self, swap: &Swap) -> Result<(), Trouble> {
+        let seconds = self.change.options.cutover_lock_timeout_s;
+        swap.lock(self.applier.session(), seconds).await.map_err(Trouble::from)
+    }
+
+    async fn under_lock(&mut self, swap: &Swap) -> Result<Freeze, Trouble> {
+        let started = Instant::now();
+        let freeze_point = store::executed(self.applier.session()).await?;
+        let reached = self.drain(&freeze_point, started + DRAIN_MAX).await?;
+        self.applier.commit(self.fence, &reached).await?;
+        self.position = reached;
+        let drained = Instant::now();
+        self.check_auto_increment(swap).await?;
+        swap.rename(self.applier.session()).await?;
+        swap.unlock(self.applier.session()).await?;
+        Ok(Freeze {
+            drain_ms: milliseconds(drained - started),
+            rename_ms: milliseconds(drained.elapsed()),
+            ..Freeze::default()
+        })
+    }
+
+    /// A stalled attempt to lock stalls the application as well, so one that must fail is not made.
+    async fn someone_in_the_way(&mut self, swap: &Swap) -> Result<Option<Attempt>, Trouble> {
+        let patience = self.change.options.cutover_lock_timeout_s;
+        let found: Vec<Blocker> =
+            blockers(&mut self.control, &swap.live).await.into_iter().filter(|b| b.seconds > patience).collect();
+        Ok((!found.is_empty())
+            .then(|| Attempt::Missed { why: "a long transaction is using the table".into(), blockers: found }))
+    }
+
+    async fn missed(&mut self, swap: &Swap, why: String) -> Result<Attempt, Trouble> {
+        let found = blockers(&mut self.control, &swap.live).await;
+        Ok(Attempt::Missed { why, blockers: found })
+    }
+
+    async fn after_failure(&mut self, swap: &Swap, trouble: Trouble) -> Result<Attempt, Trouble> {
+        match trouble {
+            Trouble::Duplicate(why) => {
+                self.conflict_in_window(why.clone()).await?;
+                self.missed(swap, why).await
+            }
+            Trouble::Locked(why) => {
+                self.reopen().await?;
+                self.missed(swap, why).await
+            }
+            other => Err(other),
+        }
+    }
+
+    /// The shadow must not hand out a number that the live table has handed out, also for rows that are gone.
+    /// Done before the lock, where it is cheap for the application.
+    async fn raise_auto_increment(&mut self, swap: &Swap) -> Result<(), Trouble> {
+        let live = inspect::auto_increment(&mut self.control, &swap.live).await?;
+        let shadow = inspect::auto_increment(&mut self.control, &swap.shadow).await?;
+        if shadow > 0 && live > shadow {
+            swap.raise_auto_increment(&mut self.control, live).await?;
+        }
+        Ok(())
+    }
+
+    /// Rows that came and went since then may have taken the counter further.
+    async fn check_auto_increment(&mut self, swap: &Swap) -> Result<(), Trouble> {
+        let session = self.applier.session();
+        let live = inspect::auto_increment(session, &swap.live).await?;
+        let shadow = inspect::auto_increment(session, &swap.shadow).await?;
+        if shadow > 0 && live > shadow {
+            swap.raise_auto_increment(session, live).await?;
+        }
+        Ok(())
+    }
+
+    /// From here on the stream runs the other way.
+    async fn turn(&mut self) -> Result<(), Trouble> {
+        let sides = super::sides::Sides::look(&mut self.control, &self.change).await?;
+        self.sides = sides;
+        self.applier.turn(self.sides.statements()).await?;
+        self.reader.watch(self.sides.watched());
+        Ok(())
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}

@@ -1,0 +1,48 @@
+//! What an onlooker may be told while a change is driven.
+
+use super::event::Verb;
+use super::state::{Serving, State};
+
+/// The parts of a freeze, in milliseconds. Only `freeze_ms` is time in which the application waited for sure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Freeze {
+    /// From asking for the locks to having them. Writers may have waited behind the request.
+    pub lock_wait_ms: f64,
+    /// Reading and applying the last of the stream.
+    pub drain_ms: f64,
+    pub rename_ms: f64,
+    /// From the locks granted to the locks released.
+    pub freeze_ms: f64,
+}
+
+/// A connection that holds the table, as a person would look for it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Blocker {
+    pub connection: u64,
+    pub user: String,
+    pub host: String,
+    /// What it runs now; empty for an open transaction that does nothing.
+    pub query: String,
+    /// How long it has been at this.
+    pub seconds: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// The change exists in the journal, or has been taken up again.
+    Started { id: u64, table: String, state: State },
+    Entered { state: State },
+    /// Of about `estimate` rows.
+    Copied { rows: u64, estimate: u64, rows_per_s: f64, eta_s: Option<f64> },
+    /// How far the stream is behind the server's clock.
+    Behind { seconds: u64 },
+    Swapped { serving: Serving, freeze: Option<Freeze> },
+    SwapMissed { why: String, blockers: Vec<Blocker>, again_in_s: f64 },
+    /// The stream is at the live table's heels; so many row changes have been applied since it was opened.
+    Following { changes: u64 },
+    Asked { verb: Verb, by: String, granted: bool },
+    /// Something went wrong that is tried again.
+    Retrying { why: String, again_in_s: f64 },
+    /// The stream of a swapped change cannot go on.
+    Blocked { why: String },
+}

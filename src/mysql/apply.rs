@@ -1,0 +1,303 @@
+//! Applies compacted windows to the shadow, rows and position together.
+//!
+//! The session has autocommit off for all its life: under LOCK TABLES a START TRANSACTION would release the
+//! locks. So a window is what lies between two COMMITs, and it looks the same whether the tables are locked or
+//! not.
+
+use super::binlog::column_plan::{ColumnPlan, Fields, RowError};
+use crate::session::{Session, SqlError, text};
+use crate::journal::fence::{Fence, FenceError};
+use crate::rows::compaction::{Compaction, Origin, Row};
+use crate::rows::gtid_set::GtidSet;
+use crate::rows::key_range::Frontier;
+use crate::rows::statements::{Staging, Statements};
+use crate::settings::Server;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    #[error(transparent)]
+    Row(#[from] RowError),
+    /// The server did not store what the binlog holds.
+    #[error("a row image could not be staged as it is: {0}")]
+    Changed(String),
+}
+
+/// How a window is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Rows that are there are updated. Two rows that exchange a unique value meet a duplicate on the way.
+    Update,
+    /// Every touched row is carried, deleted and inserted again, so that only its last state counts. At a
+    /// position where the rest of the shadow is exact, a duplicate is then a real one.
+    Rebuild,
+}
+
+/// Text of one staging statement: large enough that round trips do not count, far below every server's packet.
+const STATEMENT_BYTES: usize = 1 << 20;
+const STATEMENT_ROWS: usize = 1_000;
+
+pub struct Applier {
+    session: Session,
+    statements: Statements,
+    /// Staging tables that may hold rows.
+    staged: Vec<Staging>,
+}
+
+impl Applier {
+    pub async fn open(server: &Server, statements: Statements) -> Result<Self, SqlError> {
+        let mut session = Session::open(server).await?;
+        session.run("SET SESSION autocommit = 0").await?;
+        let mut applier = Self { session, statements, staged: Vec::new() };
+        applier.create_staging().await?;
+        Ok(applier)
+    }
+
+    /// Goes on in another direction, on the same connection.
+    pub async fn turn(&mut self, statements: Statements) -> Result<(), SqlError> {
+        self.statements = statements;
+        self.create_staging().await
+    }
+
+    pub fn statements(&self) -> &Statements {
+        &self.statements
+    }
+
+    /// For the statements of the swap, which must run on the connection that applies the last window.
+    pub fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    async fn create_staging(&mut self) -> Result<(), SqlError> {
+        for staging in Staging::ALL {
+            self.session.run(&format!("DROP TEMPORARY TABLE IF EXISTS {}", staging.name())).await?;
+            if staging == Staging::Carried && !self.statements.carries() {
+                continue;
+            }
+            self.session.run(&self.statements.create(staging)).await?;
+        }
+        self.staged.clear();
+        self.session.run("COMMIT").await.map(|_| ())
+    }
+
+    /// Applies the net effect of some changes within the open transaction.
+    pub async fn apply(
+        &mut self,
+        plan: &ColumnPlan,
+        net: &Compaction,
+        frontier: &Frontier,
+        form: Form,
+    ) -> Result<(), ApplyError> {
+        if net.is_empty() {
+            return Ok(());
+        }
+        self.clear_staging().await?;
+        let carries = self.statements.carries();
+        let moved = if carries { self.stage_moved(plan, net, form).await? } else { 0 };
+        let gone = self.stage_gone(plan, net, form).await?;
+        let rows = self.stage_delta(plan, net).await?;
+        if moved > 0 {
+            self.session.run(&self.statements.carry()).await?;
+        }
+        if gone > 0 {
+            self.session.run(&self.statements.delete()).await?;
+        }
+        if rows == 0 {
+            return Ok(());
+        }
+        let found = match form {
+            Form::Update => self.session.run(&self.statements.update()).await?.affected,
+            Form::Rebuild => 0,
+        };
+        if found < rows {
+            if moved > 0 {
+                self.session.run(&self.statements.insert_moved(frontier)).await?;
+            }
+            self.session.run(&self.statements.insert_rest(frontier)).await?;
+        }
+        Ok(())
+    }
+
+    /// Commits what was applied, with the position it stands for, under the fence.
+    pub async fn commit(&mut self, fence: Fence, position: &GtidSet) -> Result<(), FenceError> {
+        let moved = self.session.run(&fence.advance(&position.to_string())).await?;
+        if moved.affected != 1 {
+            self.session.run("ROLLBACK").await?;
+            return Err(FenceError::Fenced);
+        }
+        self.session.run("COMMIT").await?;
+        Ok(())
+    }
+
+    pub async fn rollback(&mut self) -> Result<(), SqlError> {
+        self.session.run("ROLLBACK").await.map(|_| ())
+    }
+
+    async fn clear_staging(&mut self) -> Result<(), SqlError> {
+        for staging in std::mem::take(&mut self.staged) {
+            self.session.run(&format!("DELETE FROM {}", staging.name())).await?;
+        }
+        Ok(())
+    }
+
+    /// In rebuild form every row that may be in the shadow moves, if only to where it was.
+    async fn stage_moved(
+        &mut self,
+        plan: &ColumnPlan,
+        net: &Compaction,
+        form: Form,
+    ) -> Result<u64, ApplyError> {
+        let key = self.statements.projection().key_indexes();
+        let mut rows = Staged::new(self.statements.stage_moved());
+        let mut count = 0;
+        for (to, row) in net.rows() {
+            let from: &[u8] = match (&row.origin, form) {
+                (Origin::Moved(from), _) => from,
+                (Origin::Same, Form::Rebuild) => to,
+                (Origin::Same, Form::Update) | (Origin::Fresh, _) => continue,
+            };
+            rows.open();
+            write_key(plan, &key, from, &mut rows.text)?;
+            rows.text.push(',');
+            write_key(plan, &key, to, &mut rows.text)?;
+            rows.close();
+            count += 1;
+            if rows.full() {
+                self.send(&mut rows).await?;
+            }
+        }
+        self.send(&mut rows).await?;
+        if count > 0 {
+            self.staged.extend([Staging::Moved, Staging::Carried]);
+        }
+        Ok(count)
+    }
+
+    async fn stage_gone(
+        &mut self,
+        plan: &ColumnPlan,
+        net: &Compaction,
+        form: Form,
+    ) -> Result<u64, ApplyError> {
+        let key = self.statements.projection().key_indexes();
+        let mut rows = Staged::new(self.statements.stage_gone());
+        let mut count = 0;
+        let rebuilt = net.rows().map(|(key, _)| key).filter(|_| form == Form::Rebuild);
+        let left: std::collections::HashSet<&[u8]> = net.left().chain(rebuilt).collect();
+        for gone in left {
+            rows.open();
+            write_key(plan, &key, gone, &mut rows.text)?;
+            rows.close();
+            count += 1;
+            if rows.full() {
+                self.send(&mut rows).await?;
+            }
+        }
+        self.send(&mut rows).await?;
+        if count > 0 {
+            self.staged.push(Staging::Gone);
+        }
+        Ok(count)
+    }
+
+    async fn stage_delta(&mut self, plan: &ColumnPlan, net: &Compaction) -> Result<u64, ApplyError> {
+        let columns = self.statements.projection().staged();
+        let mut rows = Staged::new(self.statements.stage_delta());
+        let mut count = 0;
+        for (_, Row { image, .. }) in net.rows() {
+            rows.open();
+            let fields: Fields<'_> = plan.fields(image)?;
+            for (i, &column) in columns.iter().enumerate() {
+                if i > 0 {
+                    rows.text.push(',');
+                }
+                plan.write_literal(column, fields.get(column).copied().flatten(), &mut rows.text)?;
+            }
+            rows.close();
+            count += 1;
+            if rows.full() {
+                self.send(&mut rows).await?;
+            }
+        }
+        self.send(&mut rows).await?;
+        if count > 0 {
+            self.staged.push(Staging::Delta);
+        }
+        Ok(count)
+    }
+
+    async fn send(&mut self, rows: &mut Staged) -> Result<(), ApplyError> {
+        let Some(statement) = rows.statement() else { return Ok(()) };
+        let done = self.session.run(statement).await?;
+        rows.clear();
+        if done.warnings > 0 {
+            self.judge_warnings().await?;
+        }
+        Ok(())
+    }
+
+    /// Staging must not change a value. The server warns about a few that it stores unchanged: ENUM index 0, and
+    /// FLOAT at the limit of its display width.
+    async fn judge_warnings(&mut self) -> Result<(), ApplyError> {
+        let warnings = self.session.rows("SHOW WARNINGS").await?;
+        let columns = &self.statements.projection().source;
+        for warning in &warnings {
+            let message = text(warning, 2).unwrap_or_default();
+            let harmless = columns.iter().any(|column| {
+                matches!(column.data_type.as_str(), "enum" | "float" | "double")
+                    && message.contains(&format!("'{}'", column.name))
+            });
+            if !harmless {
+                return Err(ApplyError::Changed(message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A multi-row INSERT in the making.
+struct Staged {
+    text: String,
+    head: usize,
+    rows: usize,
+}
+
+impl Staged {
+    fn new(head: String) -> Self {
+        Self { head: head.len(), text: head, rows: 0 }
+    }
+
+    fn open(&mut self) {
+        self.text.push_str(if self.rows == 0 { "(" } else { ",(" });
+        self.rows += 1;
+    }
+
+    fn close(&mut self) {
+        self.text.push(')');
+    }
+
+    fn full(&self) -> bool {
+        self.rows >= STATEMENT_ROWS || self.text.len() >= STATEMENT_BYTES
+    }
+
+    fn statement(&self) -> Option<&str> {
+        (self.rows > 0).then_some(self.text.as_str())
+    }
+
+    fn clear(&mut self) {
+        self.text.truncate(self.head);
+        self.rows = 0;
+    }
+}
+
+fn write_key(plan: &ColumnPlan, columns: &[usize], key: &[u8], out: &mut String) -> Result<(), RowError> {
+    let fields = ColumnPlan::key_fields(key)?;
+    for (i, (&column, field)) in columns.iter().zip(fields).enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        plan.write_literal(column, field, out)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! The MySQL server: each module does one thing to it and reports. Nothing is decided here.
+
+pub mod apply;
+pub mod binlog;
+pub mod copy;
+pub mod inspect;
+pub mod preflight;
+pub mod shadow;
+pub mod swap;

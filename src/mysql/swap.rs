@@ -1,0 +1,89 @@
+//! The statements of a swap, and who stands in its way.
+
+use crate::lifecycle::notice::Blocker;
+use crate::session::{Session, SqlError, number, text};
+use crate::schema::table::{TableName, string_literal};
+
+/// The tables of a swap: `live` gives its name to `shadow` and takes the name `retired`.
+#[derive(Clone, Debug)]
+pub struct Swap {
+    pub live: TableName,
+    pub shadow: TableName,
+    pub retired: TableName,
+    /// The table of the change's stream row, quoted.
+    pub stream: String,
+    /// A comment that tells rsc's own statements in the binlog.
+    pub mark: String,
+}
+
+impl Swap {
+    /// Waits at most `seconds` for the locks; the application waits as long.
+    ///
+    /// A statement that uses a table twice needs a lock for each alias. Staging tables are temporary and need
+    /// none.
+    pub async fn lock(&self, session: &mut Session, seconds: u64) -> Result<(), SqlError> {
+        session
+            .run(&format!(
+                "SET SESSION lock_wait_timeout = {seconds}, SESSION innodb_lock_wait_timeout = {seconds}"
+            ))
+            .await?;
+        session
+            .run(&format!(
+                "LOCK TABLES {} WRITE, {} WRITE, {} AS s WRITE, {} WRITE",
+                self.live, self.shadow, self.shadow, self.stream
+            ))
+            .await
+            .map(|_| ())
+    }
+
+    /// When no answer comes, the tables that exist tell what happened.
+    pub async fn rename(&self, session: &mut Session) -> Result<(), SqlError> {
+        session
+            .run(&format!(
+                "RENAME TABLE {} TO {}, {} TO {} {}",
+                self.live, self.retired, self.shadow, self.live, self.mark
+            ))
+            .await
+            .map(|_| ())
+    }
+
+    /// Lets the application go on. What was not committed is given up.
+    pub async fn unlock(&self, session: &mut Session) -> Result<(), SqlError> {
+        session.run("ROLLBACK").await?;
+        session.run("UNLOCK TABLES").await.map(|_| ())
+    }
+
+    pub async fn raise_auto_increment(&self, session: &mut Session, to: u64) -> Result<(), SqlError> {
+        session
+            .run(&format!("ALTER TABLE {} AUTO_INCREMENT = {to} {}", self.shadow, self.mark))
+            .await
+            .map(|_| ())
+    }
+}
+
+/// Who holds a metadata lock on the table, the longest first. Empty also when the server does not let us look.
+pub async fn blockers(session: &mut Session, table: &TableName) -> Vec<Blocker> {
+    let rows = session
+        .rows(&format!(
+            "SELECT DISTINCT t.PROCESSLIST_ID, t.PROCESSLIST_USER, t.PROCESSLIST_HOST, \
+             COALESCE(LEFT(t.PROCESSLIST_INFO, 120), ''), COALESCE(t.PROCESSLIST_TIME, 0) \
+             FROM performance_schema.metadata_locks m \
+             JOIN performance_schema.threads t ON t.THREAD_ID = m.OWNER_THREAD_ID \
+             WHERE m.OBJECT_TYPE = 'TABLE' AND m.OBJECT_SCHEMA = {} AND m.OBJECT_NAME = {} \
+             AND m.LOCK_STATUS = 'GRANTED' AND t.PROCESSLIST_ID <> CONNECTION_ID() ORDER BY 5 DESC",
+            string_literal(&table.schema),
+            string_literal(&table.table)
+        ))
+        .await;
+    // Knowing the blockers is a help, not a condition: without the privilege the swap goes on untold.
+    rows.unwrap_or_default()
+        .iter()
+        .map(|row| Blocker {
+            connection: number(row, 0).unwrap_or(0),
+            user: text(row, 1).unwrap_or_default(),
+            host: text(row, 2).unwrap_or_default(),
+            query: text(row, 3).unwrap_or_default(),
+            seconds: number(row, 4).unwrap_or(0),
+        })
+        .collect()
+}
