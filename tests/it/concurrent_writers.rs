@@ -136,3 +136,18 @@ async fn a_row_lost_under_a_writer_is_noticed() {
     let errors = writers.finish().await.errors;
     assert!(errors.iter().any(|e| e.text == "it found 0 rows instead of one"), "{errors:#?}");
 }
+
+#[tokio::test]
+async fn writers_bear_a_column_that_comes_and_goes() {
+    let plan = plan(Shape::Composite).await;
+    let table = plan.table.clone();
+    let mut conn = shared().conn().await.unwrap();
+    let writers = Writers::start(shared().opts(), plan).await.unwrap();
+    for change in ["DROP COLUMN title", "ADD COLUMN title int FIRST", "ADD KEY (note), ALGORITHM=COPY"] {
+        conn.query_drop(format!("ALTER TABLE {table} {change}")).await.unwrap();
+        sleep(Duration::from_millis(100)).await;
+    }
+    let finished = writers.finish().await;
+    assert!(finished.errors.is_empty(), "{:#?}", finished.errors);
+    assert_eq!(compare(&finished.models, &mut conn, &table).await.unwrap(), Vec::<String>::new());
+}

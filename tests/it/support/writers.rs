@@ -6,6 +6,8 @@
 //!
 //! The writers name only columns that stay: the key, `owner` and the payload. They run under READ COMMITTED: under
 //! REPEATABLE READ, gap locks would let writers of disjoint rows block each other.
+//!
+//! They are tasks of the caller's runtime: a test that computes or blocks beside them wants a `multi_thread` one.
 
 // Tests use different parts of it.
 #![allow(dead_code)]
