@@ -1,2 +1,3 @@
+mod concurrent_writers;
 mod private_server;
 mod support;
