@@ -1,1 +1,49 @@
-fn main() {}
+//! Parse, run, exit code.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use rsc::cli::Cli;
+use rsc::commands;
+use rsc::output::Printer;
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_env("RSC_LOG").unwrap_or_else(|_| EnvFilter::new("warn")))
+        .with_writer(std::io::stderr)
+        .init();
+    let printer = Arc::new(Printer::new(cli.output));
+    let (stopper, stop) = watch::channel(false);
+    tokio::spawn(stop_on_signals(stopper, Arc::clone(&printer)));
+    match commands::run(cli, Arc::clone(&printer), stop).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            printer.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// The first signal lets the statement in flight end; the second does not wait.
+async fn stop_on_signals(stopper: watch::Sender<bool>, printer: Arc<Printer>) {
+    signal().await;
+    printer.remark("stopping after the statement in flight; once more to stop at once");
+    // Nobody listens any more when the command has ended.
+    let _ = stopper.send(true);
+    signal().await;
+    std::process::exit(130);
+}
+
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -211,8 +211,9 @@ impl Driver<'_> {
     }
 
     async fn build(&mut self) -> Result<(), Halt> {
-        let alter = Alter::parse(&self.change.statement)
-            .map_err(|e| Trouble::Definite(Told::new(format!("the journaled statement cannot be read: {e}"))))?;
+        let alter = Alter::parse(&self.change.statement).map_err(|e| {
+            Trouble::Definite(Told::new(format!("the journaled statement cannot be read: {e}")))
+        })?;
         let name = self.change.new_shadow();
         shadow::build(&self.job.server, &self.change.table, &name, &alter).await?;
         let create = self
@@ -229,7 +230,9 @@ impl Driver<'_> {
     async fn drop_shadow(&mut self) -> Result<(), Halt> {
         let name = match sides::serving(&mut self.session, &self.change).await? {
             Some(Serving::New) if self.change.state != State::Completing => {
-                return Err(Trouble::Stop(Told::new("the new schema serves, so its twin is not dropped")).into());
+                return Err(
+                    Trouble::Stop(Told::new("the new schema serves, so its twin is not dropped")).into()
+                );
             }
             Some(Serving::New) => self.change.old_shadow(),
             Some(Serving::Old) | None => self.change.new_shadow(),
@@ -335,12 +338,17 @@ impl Driver<'_> {
         let (answer, verb) = match Verb::parse(&request.verb) {
             Some(verb) => match self.happens(&Event::Asked(verb), Note::default()).await {
                 Ok(()) => (Answer { granted: true, why: String::new(), advice: String::new() }, Some(verb)),
-                Err(Halt::Refused(no)) => (Answer { granted: false, why: no.what, advice: no.next }, Some(verb)),
+                Err(Halt::Refused(no)) => {
+                    (Answer { granted: false, why: no.what, advice: no.next }, Some(verb))
+                }
                 Err(halt) => return Err(halt),
             },
             None => {
                 let why = format!("the owner of the change does not know `{}`", request.verb);
-                (Answer { granted: false, why, advice: "use the same version of rsc everywhere".into() }, None)
+                (
+                    Answer { granted: false, why, advice: "use the same version of rsc everywhere".into() },
+                    None,
+                )
             }
         };
         store::answer(&mut self.session, request.id, &answer).await?;
@@ -379,7 +387,8 @@ impl Driver<'_> {
 /// Says what happened, what state things are in, and what to type next.
 fn explain(job: &Job, halt: Halt) -> Error {
     let id = job.change;
-    let going_on = format!("to go on, `rsc migrate --resume {id}`; to see where it stands, `rsc status {id}`");
+    let going_on =
+        format!("to go on, `rsc migrate --resume {id}`; to see where it stands, `rsc status {id}`");
     let kept = "everything done so far is kept, and the live table works as before";
     match halt {
         Halt::Refused(no) => {

@@ -118,8 +118,7 @@ impl Line {
         let started = Instant::now();
         let fence = self.fence;
         let seq = self.batches + 1;
-        let copied =
-            copy::batch(&mut self.copier, statements, fence, seq, lo.as_ref(), hi.as_ref()).await?;
+        let copied = copy::batch(&mut self.copier, statements, fence, seq, lo.as_ref(), hi.as_ref()).await?;
         let elapsed = started.elapsed();
         self.exact = false;
         self.batches = seq;
@@ -150,7 +149,9 @@ impl Line {
             self.conflicts += 1;
         }
         if self.conflicts > CONFLICTS_MAX {
-            return Err(Trouble::Definite(Told::new(format!("two rows have the same value for a unique key: {why}"))));
+            return Err(Trouble::Definite(Told::new(format!(
+                "two rows have the same value for a unique key: {why}"
+            ))));
         }
         self.pacing.halve();
         Ok(())
@@ -240,7 +241,9 @@ impl Line {
         let mut reached = self.position.clone();
         while !reached.contains_set(target) {
             if Instant::now() > deadline {
-                return Err(Trouble::Locked("the stream was too far behind to catch up under the lock".into()));
+                return Err(Trouble::Locked(
+                    "the stream was too far behind to catch up under the lock".into(),
+                ));
             }
             (reached, _) = self.collect(reached, Until::Reached(target)).await?;
         }

@@ -31,7 +31,10 @@ const DRAIN_MAX: Duration = Duration::from_secs(2);
 pub enum Attempt {
     Swapped(Freeze),
     /// The tables are as they were.
-    Missed { why: String, blockers: Vec<Blocker> },
+    Missed {
+        why: String,
+        blockers: Vec<Blocker>,
+    },
 }
 
 impl Line {
@@ -89,10 +92,15 @@ impl Line {
     /// A stalled attempt to lock stalls the application as well, so one that must fail is not made.
     async fn someone_in_the_way(&mut self, swap: &Swap) -> Result<Option<Attempt>, Trouble> {
         let patience = self.change.options.cutover_lock_timeout_s;
-        let found: Vec<Blocker> =
-            blockers(&mut self.control, &swap.live).await.into_iter().filter(|b| b.seconds > patience).collect();
-        Ok((!found.is_empty())
-            .then(|| Attempt::Missed { why: "a long transaction is using the table".into(), blockers: found }))
+        let found: Vec<Blocker> = blockers(&mut self.control, &swap.live)
+            .await
+            .into_iter()
+            .filter(|b| b.seconds > patience)
+            .collect();
+        Ok((!found.is_empty()).then(|| Attempt::Missed {
+            why: "a long transaction is using the table".into(),
+            blockers: found,
+        }))
     }
 
     async fn missed(&mut self, swap: &Swap, why: String) -> Result<Attempt, Trouble> {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::record::{Owner, stream_table};
-use crate::session::{Session, SqlError, number, text};
 use crate::schema::table::string_literal;
+use crate::session::{Session, SqlError, number, text};
 use crate::settings::Server;
 
 /// An owner that has not been heard of for so long may be taken over from.

@@ -3,8 +3,8 @@
 use mysql_async::Row;
 
 use crate::lifecycle::state::State;
-use crate::session::{number, text};
 use crate::schema::table::TableName;
+use crate::session::{number, text};
 use crate::settings::Options;
 
 /// One row of `_rsc.change`.

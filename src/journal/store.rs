@@ -6,9 +6,9 @@ use serde_json::Value;
 use super::fence::{Fence, FenceError};
 use super::record::{Answer, COLUMNS, Change, Copied, Request, Unreadable, stream_table};
 use crate::lifecycle::state::State;
-use crate::session::{Session, SqlError, number, text};
 use crate::rows::gtid_set::GtidSet;
 use crate::schema::table::{Table, string_literal};
+use crate::session::{Session, SqlError, number, text};
 use crate::settings::Options;
 
 /// The version of `tables.sql`.
@@ -195,8 +195,10 @@ async fn save_in_transaction(
 
 /// The position of the stream.
 pub async fn position(session: &mut Session, id: u64) -> Result<GtidSet, StoreError> {
-    let text =
-        session.text(&format!("SELECT position FROM {} WHERE one = 1", stream_table(id))).await?.unwrap_or_default();
+    let text = session
+        .text(&format!("SELECT position FROM {} WHERE one = 1", stream_table(id)))
+        .await?
+        .unwrap_or_default();
     text.parse().map_err(|e| StoreError::Position(format!("{e}")))
 }
 
@@ -208,9 +210,8 @@ pub async fn executed(session: &mut Session) -> Result<GtidSet, StoreError> {
 
 /// The statement that records a batch; it runs in the transaction of the batch's rows.
 pub fn record_batch(id: u64, seq: u64, hi: Option<&[String]>, rows: u64, elapsed_ms: f64) -> String {
-    let hi = hi.map_or("NULL".into(), |bound| {
-        string_literal(&serde_json::to_string(bound).unwrap_or_default())
-    });
+    let hi =
+        hi.map_or("NULL".into(), |bound| string_literal(&serde_json::to_string(bound).unwrap_or_default()));
     format!(
         "INSERT INTO `_rsc`.`batch` (change_id, seq, hi, rows_copied, elapsed_ms) \
          VALUES ({id}, {seq}, {hi}, {rows}, {elapsed_ms:.3})"
@@ -232,11 +233,19 @@ pub async fn copied(session: &mut Session, id: u64) -> Result<Copied, StoreError
 }
 
 fn last_key(id: u64, row: &Row) -> Result<Option<Vec<String>>, Unreadable> {
-    text(row, 0).map(|json| serde_json::from_str(&json)).transpose().map_err(|e| Unreadable { id, why: e.to_string() })
+    text(row, 0)
+        .map(|json| serde_json::from_str(&json))
+        .transpose()
+        .map_err(|e| Unreadable { id, why: e.to_string() })
 }
 
 /// Puts what happened on record. The owner's time line, for people; nothing is decided by it.
-pub async fn record_event(session: &mut Session, id: u64, kind: &str, detail: &Value) -> Result<(), SqlError> {
+pub async fn record_event(
+    session: &mut Session,
+    id: u64,
+    kind: &str,
+    detail: &Value,
+) -> Result<(), SqlError> {
     session
         .run(&format!(
             "INSERT INTO `_rsc`.`event` (change_id, kind, detail) VALUES ({id}, {}, {})",
@@ -255,7 +264,11 @@ pub async fn events(session: &mut Session, id: u64) -> Result<Vec<(String, Strin
     Ok(rows
         .iter()
         .map(|row| {
-            (text(row, 0).unwrap_or_default(), text(row, 1).unwrap_or_default(), text(row, 2).unwrap_or_default())
+            (
+                text(row, 0).unwrap_or_default(),
+                text(row, 1).unwrap_or_default(),
+                text(row, 2).unwrap_or_default(),
+            )
         })
         .collect())
 }
@@ -315,7 +328,10 @@ pub async fn answer_of(session: &mut Session, request: u64) -> Result<Option<Ans
 
 /// Takes a request back that its asker carries out itself.
 pub async fn withdraw(session: &mut Session, request: u64) -> Result<(), SqlError> {
-    session.run(&format!("DELETE FROM `_rsc`.`request` WHERE id = {request} AND granted IS NULL")).await.map(|_| ())
+    session
+        .run(&format!("DELETE FROM `_rsc`.`request` WHERE id = {request} AND granted IS NULL"))
+        .await
+        .map(|_| ())
 }
 
 /// Drops the stream row of a change that has ended.

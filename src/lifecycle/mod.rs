@@ -4,3 +4,4 @@ pub mod event;
 pub mod notice;
 pub mod state;
 pub mod step;
+pub mod verdict;

@@ -30,19 +30,50 @@ pub struct Blocker {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
     /// The change exists in the journal, or has been taken up again.
-    Started { id: u64, table: String, state: State },
-    Entered { state: State },
+    Started {
+        id: u64,
+        table: String,
+        state: State,
+    },
+    Entered {
+        state: State,
+    },
     /// Of about `estimate` rows.
-    Copied { rows: u64, estimate: u64, rows_per_s: f64, eta_s: Option<f64> },
+    Copied {
+        rows: u64,
+        estimate: u64,
+        rows_per_s: f64,
+        eta_s: Option<f64>,
+    },
     /// How far the stream is behind the server's clock.
-    Behind { seconds: u64 },
-    Swapped { serving: Serving, freeze: Option<Freeze> },
-    SwapMissed { why: String, blockers: Vec<Blocker>, again_in_s: f64 },
+    Behind {
+        seconds: u64,
+    },
+    Swapped {
+        serving: Serving,
+        freeze: Option<Freeze>,
+    },
+    SwapMissed {
+        why: String,
+        blockers: Vec<Blocker>,
+        again_in_s: f64,
+    },
     /// The stream is at the live table's heels; so many row changes have been applied since it was opened.
-    Following { changes: u64 },
-    Asked { verb: Verb, by: String, granted: bool },
+    Following {
+        changes: u64,
+    },
+    Asked {
+        verb: Verb,
+        by: String,
+        granted: bool,
+    },
     /// Something went wrong that is tried again.
-    Retrying { why: String, again_in_s: f64 },
+    Retrying {
+        why: String,
+        again_in_s: f64,
+    },
     /// The stream of a swapped change cannot go on.
-    Blocked { why: String },
+    Blocked {
+        why: String,
+    },
 }

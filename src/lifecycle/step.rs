@@ -176,9 +176,10 @@ fn cancel(state: State) -> Result<State, Refusal> {
             "the new schema serves already",
             "to take it back, use `rsc revert`; to keep it, use `rsc complete`",
         ),
-        State::Reverted | State::Expired => {
-            refuse(format!("the change is {state}"), "to drop the table that does not serve, use `rsc complete`")
-        }
+        State::Reverted | State::Expired => refuse(
+            format!("the change is {state}"),
+            "to drop the table that does not serve, use `rsc complete`",
+        ),
         State::Completing | State::Completed | State::Failing | State::Failed => {
             refuse(format!("the change is {state}; there is nothing to cancel"), "nothing needs to be done")
         }
@@ -235,11 +236,7 @@ mod tests {
     fn every_state_has_a_safe_way_out() {
         for state in State::ALL {
             let mut at = state;
-            for event in [
-                Event::Asked(Verb::Cancel),
-                Event::Asked(Verb::Complete),
-                Event::ShadowDropped,
-            ] {
+            for event in [Event::Asked(Verb::Cancel), Event::Asked(Verb::Complete), Event::ShadowDropped] {
                 at = step(at, &event).unwrap_or(at);
             }
             assert!(at.ended(), "{state} ends in {at}");

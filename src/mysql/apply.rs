@@ -5,12 +5,12 @@
 //! not.
 
 use super::binlog::column_plan::{ColumnPlan, Fields, RowError};
-use crate::session::{Session, SqlError, text};
 use crate::journal::fence::{Fence, FenceError};
 use crate::rows::compaction::{Compaction, Origin, Row};
 use crate::rows::gtid_set::GtidSet;
 use crate::rows::key_range::Frontier;
 use crate::rows::statements::{Staging, Statements};
+use crate::session::{Session, SqlError, text};
 use crate::settings::Server;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

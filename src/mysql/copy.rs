@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use super::binlog::literal::literal_select_expr;
-use crate::session::{Session, SqlError, text};
 use crate::journal::fence::{Fence, FenceError};
 use crate::journal::store;
 use crate::rows::key_range::Bound;
 use crate::rows::statements::Statements;
+use crate::session::{Session, SqlError, text};
 
 /// Key columns as expressions that print them as SQL literals. `None` if a key column has a type that cannot be
 /// paged by.

@@ -2,8 +2,8 @@
 
 use mysql_async::Row;
 
-use crate::session::{Session, SqlError, number, text};
 use crate::schema::table::{Column, Key, KeyPart, Table, TableName, string_literal};
+use crate::session::{Session, SqlError, number, text};
 
 /// What stands under a name.
 #[derive(Clone, Debug)]

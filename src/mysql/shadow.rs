@@ -1,16 +1,21 @@
 //! Makes and drops the shadow table, and tries a statement on an empty twin.
 
 use super::inspect::{self, Found};
-use crate::session::{Session, SqlError};
 use crate::schema::statement::Alter;
 use crate::schema::table::{Table, TableName};
+use crate::session::{Session, SqlError};
 use crate::settings::Server;
 
 /// Makes `shadow` an empty table with the definition that `alter` gives `live`.
 ///
 /// The operator's text runs in a session with the server's own settings, so that it means what it means in their
 /// client. A table that already has the name is dropped: it can only be a half made shadow of this change.
-pub async fn build(server: &Server, live: &TableName, shadow: &TableName, alter: &Alter) -> Result<(), SqlError> {
+pub async fn build(
+    server: &Server,
+    live: &TableName,
+    shadow: &TableName,
+    alter: &Alter,
+) -> Result<(), SqlError> {
     let mut session = Session::plain(server).await?;
     session.run(&format!("DROP TABLE IF EXISTS {shadow}")).await?;
     session.run(&format!("CREATE TABLE {shadow} LIKE {live}")).await?;

@@ -1,8 +1,8 @@
 //! The statements of a swap, and who stands in its way.
 
 use crate::lifecycle::notice::Blocker;
-use crate::session::{Session, SqlError, number, text};
 use crate::schema::table::{TableName, string_literal};
+use crate::session::{Session, SqlError, number, text};
 
 /// The tables of a swap: `live` gives its name to `shadow` and takes the name `retired`.
 #[derive(Clone, Debug)]

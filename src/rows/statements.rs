@@ -29,8 +29,7 @@ use crate::schema::table::{Column, TableName, quote};
 
 /// Staged values may be what strict mode would not accept from a literal, though the table holds them: zero and
 /// impossible dates, ENUM index 0.
-const STAGING_MODE: &str =
-    "/*+ SET_VAR(sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES') */";
+const STAGING_MODE: &str = "/*+ SET_VAR(sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES') */";
 
 /// The statements of one direction: source rows become rows of `shadow`.
 #[derive(Clone, Debug)]

@@ -55,7 +55,8 @@ pub fn shared(old: &Table, new: &Table, pairs: &[(usize, usize)]) -> Vec<(usize,
     };
     let mut found = Vec::new();
     for (o, old_key) in old.keys.iter().enumerate().filter(|(_, key)| identifies_rows(old, key)) {
-        let Some(mut wanted) = column_names(old_key).into_iter().map(image).collect::<Option<Vec<_>>>() else {
+        let Some(mut wanted) = column_names(old_key).into_iter().map(image).collect::<Option<Vec<_>>>()
+        else {
             continue;
         };
         wanted.sort_unstable();

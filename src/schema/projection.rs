@@ -12,13 +12,19 @@ use super::table::{Column, Table, same_name};
 /// Why two definitions cannot be kept equal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unmappable {
-    #[error("the table has no key that identifies a row: it needs a primary key, or a unique key without NULL columns")]
+    #[error(
+        "the table has no key that identifies a row: it needs a primary key, or a unique key without NULL columns"
+    )]
     NoKey,
-    #[error("no primary or unique key is over the same columns before and after, so a row could not be found on both sides")]
+    #[error(
+        "no primary or unique key is over the same columns before and after, so a row could not be found on both sides"
+    )]
     NoSharedKey,
     #[error("this version does not convert column {column} from {from} to {to}")]
     Conversion { column: String, from: String, to: String },
-    #[error("column {column} ({column_type}) is NOT NULL without a default, and its type has no implicit one, so rows that do not know it could not be written")]
+    #[error(
+        "column {column} ({column_type}) is NOT NULL without a default, and its type has no implicit one, so rows that do not know it could not be written"
+    )]
     NoDefault { column: String, column_type: String },
     #[error("the statement renames column {0}, but the server's result does not show it")]
     Rename(String),
@@ -41,8 +47,10 @@ impl Mapping {
         let mut reasons = Vec::new();
         for &(o, n) in &pairs {
             let (from, to) = (&old.columns[o], &new.columns[n]);
-            if !from.generated && !to.generated
-                && !(conversion::supported(from, to) && conversion::supported(to, from)) {
+            if !from.generated
+                && !to.generated
+                && !(conversion::supported(from, to) && conversion::supported(to, from))
+            {
                 reasons.push(Unmappable::Conversion {
                     column: from.name.clone(),
                     from: from.column_type.clone(),
@@ -57,9 +65,7 @@ impl Mapping {
             reasons.push(Unmappable::NoKey);
         }
         match key::shared(old, new, &pairs).first() {
-            Some(&keys) if reasons.is_empty() => {
-                Ok(Self { old: old.clone(), new: new.clone(), pairs, keys })
-            }
+            Some(&keys) if reasons.is_empty() => Ok(Self { old: old.clone(), new: new.clone(), pairs, keys }),
             None if !reasons.contains(&Unmappable::NoKey) => {
                 reasons.push(Unmappable::NoSharedKey);
                 Err(reasons)
@@ -111,7 +117,9 @@ fn unfillable(table: &Table, mapped: impl Fn(usize) -> bool) -> impl Iterator<It
         .columns
         .iter()
         .enumerate()
-        .filter(|&(i, column)| !mapped(i) && needs_fill(column) && conversion::implicit_default(column).is_none())
+        .filter(|&(i, column)| {
+            !mapped(i) && needs_fill(column) && conversion::implicit_default(column).is_none()
+        })
         .map(|(_, column)| Unmappable::NoDefault {
             column: column.name.clone(),
             column_type: column.column_type.clone(),

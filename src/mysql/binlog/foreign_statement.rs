@@ -23,7 +23,9 @@ pub fn touches(schema: &str, sql: &str, tables: &[&TableName]) -> bool {
         "DROP" if matches!(word(1).as_str(), "DATABASE" | "SCHEMA") => {
             names(&words).any(|(_, _, name)| tables.iter().any(|t| t.schema == name))
         }
-        "CREATE" | "DROP" if matches!(word(1).as_str(), "VIEW" | "PROCEDURE" | "FUNCTION" | "EVENT" | "USER") => {
+        "CREATE" | "DROP"
+            if matches!(word(1).as_str(), "VIEW" | "PROCEDURE" | "FUNCTION" | "EVENT" | "USER") =>
+        {
             false
         }
         verb @ ("ALTER" | "RENAME" | "DROP" | "TRUNCATE" | "CREATE" | "INSERT" | "UPDATE" | "DELETE"
@@ -42,7 +44,9 @@ fn stands_for_a_table(verb: &str, before: &str) -> bool {
     match verb {
         "ALTER" => before == "TABLE",
         "CREATE" => matches!(before, "TABLE" | "EXISTS" | "ON"),
-        "DROP" | "RENAME" | "TRUNCATE" => matches!(before, "TABLE" | "EXISTS" | "ON" | "TO" | "," | "TRUNCATE"),
+        "DROP" | "RENAME" | "TRUNCATE" => {
+            matches!(before, "TABLE" | "EXISTS" | "ON" | "TO" | "," | "TRUNCATE")
+        }
         _ => true,
     }
 }

@@ -14,12 +14,13 @@ use mysql_async::{BinlogStream, BinlogStreamRequest};
 use mysql_common::binlog::consts::EventType;
 use mysql_common::binlog::events::{Event, EventData, GtidEvent, RowsEventData, TableMapEvent};
 
-use super::column_plan::{ColumnPlan, PlanMismatch, RowChange, RowError};
+use super::column_plan::{ColumnPlan, RowChange, RowError};
 use super::foreign_statement;
-use crate::session::{Session, SqlError};
+use super::wire_type::PlanMismatch;
 use crate::rows::compaction::Compaction;
 use crate::rows::gtid_set::{GtidSet, Source};
 use crate::schema::table::{Column, TableName};
+use crate::session::{Session, SqlError};
 use crate::settings::Server;
 
 /// The server sends a heartbeat so often when it has nothing else to send.

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::grants::Grants;
+use crate::schema::table::{Table, string_literal};
 use crate::session::{Session, SqlError, text};
-use crate::schema::table::{Table, TableName, string_literal};
 
 /// The server and the table, at one moment.
 #[derive(Clone, Debug)]
@@ -111,7 +111,7 @@ pub fn sample() -> Facts {
         ]),
         grants: Grants::read("root@%", &["GRANT ALL PRIVILEGES ON *.* TO `root`@`%`".into()]),
         table: Table {
-            name: TableName::new("d", "t"),
+            name: crate::schema::table::TableName::new("d", "t"),
             columns: vec![],
             keys: vec![],
             create: String::new(),

@@ -21,8 +21,7 @@ impl Grants {
     pub fn on_schema(&self, privilege: &str, schema: &str) -> bool {
         self.globally(privilege)
             || self.lines.iter().any(|(list, on)| {
-                has(list, privilege)
-                    && on.strip_suffix(".*").is_some_and(|p| like(&unquote(p), schema))
+                has(list, privilege) && on.strip_suffix(".*").is_some_and(|p| like(&unquote(p), schema))
             })
     }
 }

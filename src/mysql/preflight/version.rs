@@ -11,11 +11,8 @@ pub fn check(facts: &Facts) -> Option<Told> {
                 .next("use rsc with MySQL 8.0.13 or later"),
         );
     }
-    let numbers: Vec<u32> = version
-        .split(|c: char| !c.is_ascii_digit())
-        .take(3)
-        .map(|n| n.parse().unwrap_or(0))
-        .collect();
+    let numbers: Vec<u32> =
+        version.split(|c: char| !c.is_ascii_digit()).take(3).map(|n| n.parse().unwrap_or(0)).collect();
     if numbers.as_slice() >= [8, 0, 13].as_slice() {
         return None;
     }
@@ -32,9 +29,13 @@ mod tests {
     #[test]
     fn the_version_is_compared_number_by_number() {
         let mut facts = super::super::facts::sample();
-        for (version, refused) in
-            [("8.0.13-log", false), ("8.0.12", true), ("5.7.44", true), ("9.7.4", false), ("11.4.2-MariaDB", true)]
-        {
+        for (version, refused) in [
+            ("8.0.13-log", false),
+            ("8.0.12", true),
+            ("5.7.44", true),
+            ("9.7.4", false),
+            ("11.4.2-MariaDB", true),
+        ] {
             facts.variables.insert("version".into(), version.into());
             assert_eq!(check(&facts).is_some(), refused, "{version}");
         }

@@ -1,9 +1,13 @@
 //! Where the server is, and how a change is to be made.
 
+pub mod option_file;
+pub mod profile;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SslMode {
     /// Plain text, or a local socket.
     Disabled,

@@ -1,0 +1,239 @@
+//! The command line: what may be typed, and what it means for settings.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::error::{Error, Told};
+use crate::settings::option_file;
+use crate::settings::profile::{self, Profile};
+use crate::settings::{Server, SslMode};
+
+/// Online schema change for MySQL that can be taken back.
+///
+/// `rsc migrate` changes a live table without blocking it; `rsc revert` takes the change back, with every row
+/// written since.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rsc",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done; 1 failed unexpectedly; 2 usage or configuration; 3 refused, nothing was \
+                  touched; 4 failed, live table untouched and shadow removed; 5 stopped, can be resumed; 6 revert \
+                  refused; 8 driven by another process; 130 interrupted, can be resumed."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub connection: Connection,
+
+    /// What stdout is for: people, or programs (one JSON object a line; logs go to stderr)
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, env = "RSC_OUTPUT", help_heading = "Output")]
+    pub output: Format,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct Connection {
+    /// Server to connect to [default: 127.0.0.1]
+    #[arg(long, global = true, env = "RSC_HOST")]
+    pub host: Option<String>,
+    /// Its port [default: 3306]
+    #[arg(long, short = 'P', global = true, env = "RSC_PORT")]
+    pub port: Option<u16>,
+    /// Unix socket, instead of host and port
+    #[arg(long, short = 'S', global = true, env = "RSC_SOCKET")]
+    pub socket: Option<String>,
+    /// MySQL account [default: your login name]
+    #[arg(long, short = 'u', global = true, env = "RSC_USER")]
+    pub user: Option<String>,
+    /// Ask for the password (or set RSC_PASSWORD, or use an option file)
+    #[arg(long, global = true)]
+    pub ask_password: bool,
+    /// The password; everyone who can list processes can read it
+    #[arg(long, global = true, hide_env_values = true, env = "RSC_PASSWORD")]
+    pub password: Option<String>,
+    /// Schema of the table, where the statement does not name it
+    #[arg(long, short = 'D', global = true, env = "RSC_DATABASE")]
+    pub database: Option<String>,
+    /// MySQL option file, groups [client] and [rsc] [default: ~/.my.cnf]
+    #[arg(long, global = true, env = "RSC_DEFAULTS_FILE")]
+    pub defaults_file: Option<PathBuf>,
+    /// Configuration file with named profiles
+    #[arg(long, global = true, env = "RSC_CONFIG", requires = "profile")]
+    pub config: Option<PathBuf>,
+    /// The profile to take from --config [default file: rsc.toml]
+    #[arg(long, global = true, env = "RSC_PROFILE")]
+    pub profile: Option<String>,
+    /// Encryption [default: disabled]
+    #[arg(long, global = true, value_enum, env = "RSC_SSL_MODE")]
+    pub ssl_mode: Option<SslMode>,
+    /// File with the certificates of trusted authorities (PEM)
+    #[arg(long, global = true, env = "RSC_SSL_CA")]
+    pub ssl_ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Migrate(Migrate),
+    Revert(Id),
+    Reapply(Id),
+    Complete(Id),
+    Cancel(Id),
+    List,
+    Status(Id),
+}
+
+/// Change the schema of a live table.
+///
+/// Builds a table with the new schema, copies the rows while the application goes on writing, swaps the two under
+/// a lock of milliseconds, and keeps the old one current so that `rsc revert` can take the change back.
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// The change: "ALTER TABLE db.t …", or only its clauses together with --database and --table
+    #[arg(long, required_unless_present = "resume", conflicts_with = "resume")]
+    pub alter: Option<String>,
+    /// The table, where --alter does not name it
+    #[arg(long)]
+    pub table: Option<String>,
+    /// Go on with a change that was interrupted
+    #[arg(long, value_name = "ID")]
+    pub resume: Option<u64>,
+    /// Who keeps the stream after the swap
+    #[arg(long, value_enum, default_value_t = Agent::None)]
+    pub agent: Agent,
+    /// How long a copy batch should take; no snapshot is held longer
+    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = humantime::parse_duration)]
+    pub batch_time: Duration,
+    /// How long an attempt to lock the tables may wait, and the application with it; whole seconds
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = whole_seconds)]
+    pub cutover_lock_timeout: Duration,
+    /// How long after a swap the change can be taken back
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = whole_seconds)]
+    pub revert_window: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Agent {
+    /// Nobody: `rsc revert` catches up from the binlog first
+    None,
+    /// This process, until it is stopped or the change ends
+    Stay,
+}
+
+#[derive(Debug, Args)]
+pub struct Id {
+    /// The change's number, as `rsc migrate` printed it and `rsc list` shows it
+    pub id: u64,
+}
+
+fn whole_seconds(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|e| e.to_string())?;
+    if duration.as_secs() == 0 || duration.subsec_nanos() != 0 {
+        return Err("must be at least 1s, in whole seconds".into());
+    }
+    Ok(duration)
+}
+
+impl Connection {
+    /// Flags and environment before profile before option file before defaults.
+    pub fn server(&self) -> Result<Server, Error> {
+        let profile = self.profile()?;
+        let file = self.option_file()?;
+        let listed = |name: &str| file.get(name).cloned();
+        let port = match listed("port") {
+            Some(port) => {
+                Some(port.parse().map_err(|_| usage(format!("the option file has the port `{port}`")))?)
+            }
+            None => None,
+        };
+        let ssl_mode = match listed("ssl-mode") {
+            Some(mode) => Some(SslMode::from_str(&mode.replace('_', "-"), true).map_err(|_| {
+                usage(format!("the option file asks for ssl-mode {mode}"))
+                    .next_step("rsc speaks disabled, required and verify-identity: give one with --ssl-mode")
+            })?),
+            None => None,
+        };
+        Ok(Server {
+            host: self.host.clone().or(profile.host).or(listed("host")).unwrap_or("127.0.0.1".into()),
+            port: self.port.or(profile.port).or(port).unwrap_or(3306),
+            socket: self.socket.clone().or(profile.socket).or(match &self.host {
+                // A host on the command line means that host, whatever socket the option file has.
+                Some(_) => None,
+                None => listed("socket"),
+            }),
+            user: self.user.clone().or(profile.user).or(listed("user")).unwrap_or_else(login_name),
+            password: self.password(profile.password.or(listed("password")))?,
+            ssl_mode: self.ssl_mode.or(profile.ssl_mode).or(ssl_mode).unwrap_or(SslMode::Disabled),
+            ssl_ca: self.ssl_ca.clone().or(profile.ssl_ca).or(listed("ssl-ca").map(PathBuf::from)),
+        })
+    }
+
+    /// The schema to fall back on.
+    pub fn database(&self) -> Result<Option<String>, Error> {
+        Ok(self.database.clone().or(self.profile()?.database))
+    }
+
+    fn password(&self, fallback: Option<String>) -> Result<Option<String>, Error> {
+        if self.ask_password {
+            return rpassword::prompt_password("Password: ")
+                .map(Some)
+                .map_err(|e| usage(format!("the password cannot be asked for: {e}")));
+        }
+        if self.password.is_some() && std::env::var_os("RSC_PASSWORD").is_none() {
+            tracing::warn!(
+                "a password on the command line can be read by every user of this machine; use RSC_PASSWORD, --ask-password or an option file"
+            );
+        }
+        Ok(self.password.clone().or(fallback))
+    }
+
+    fn profile(&self) -> Result<Profile, Error> {
+        let Some(name) = &self.profile else { return Ok(Profile::default()) };
+        let path = self.config.clone().unwrap_or_else(|| "rsc.toml".into());
+        let shown = path.display().to_string();
+        let text =
+            std::fs::read_to_string(&path).map_err(|e| usage(format!("{shown} cannot be read: {e}")))?;
+        profile::read(&text, name).map_err(|why| usage(format!("{shown}: {why}")))
+    }
+
+    fn option_file(&self) -> Result<std::collections::HashMap<String, String>, Error> {
+        let path = match (&self.defaults_file, std::env::var_os("HOME")) {
+            (Some(path), _) => path.clone(),
+            (None, Some(home)) => PathBuf::from(home).join(".my.cnf"),
+            (None, None) => return Ok(Default::default()),
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(option_file::read(&text)),
+            Err(_) if self.defaults_file.is_none() => Ok(Default::default()),
+            Err(e) => Err(usage(format!("{} cannot be read: {e}", path.display()))),
+        }
+    }
+}
+
+fn usage(what: String) -> Error {
+    Error::Usage(Told::new(what).state("nothing was touched"))
+}
+
+impl Error {
+    /// Adds what to type next to a usage error.
+    fn next_step(self, next: &str) -> Self {
+        match self {
+            Error::Usage(told) => Error::Usage(told.next(next)),
+            other => other,
+        }
+    }
+}
+
+fn login_name() -> String {
+    std::env::var("USER").unwrap_or_else(|_| "root".into())
+}

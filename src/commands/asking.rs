@@ -1,0 +1,144 @@
+//! revert, reapply, complete, cancel: a wish for a change that exists.
+//!
+//! If a process drives the change, it is asked and does it; otherwise this process takes the change over and
+//! does it itself. An owner that dies before it answers is taken over from.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::{Context, sql_error, store_error};
+use crate::engine;
+use crate::engine::sides;
+use crate::error::{Error, Told};
+use crate::journal::fence;
+use crate::journal::record::{Answer, Change};
+use crate::journal::store;
+use crate::lifecycle::event::{Event, Verb};
+use crate::lifecycle::state::{Serving, State};
+use crate::lifecycle::step::step;
+use crate::session::Session;
+
+/// An owner answers within a second; it is looked after so often.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
+    let (mut session, change) = context.change(id).await?;
+    if let Err(no) = step(change.state, &Event::Asked(verb)) {
+        return Err(refused(verb, &no.what, &no.next));
+    }
+    let serving = serving(&mut session, &change).await;
+    let change = match ask_owner(context, &mut session, id, verb).await? {
+        Some(change) => change,
+        None => engine::run(context.job(id, Some(verb), false)).await?,
+    };
+    let serving = match change.state {
+        // The other table is gone, so what served then serves now.
+        State::Completed | State::Cancelled | State::Failed => serving,
+        _ => self::serving(&mut session, &change).await,
+    };
+    context.printer.done(&change, serving, &hint(&change));
+    Ok(())
+}
+
+async fn serving(session: &mut Session, change: &Change) -> Serving {
+    // Only for telling: what cannot be read now is told as the journal has it.
+    let found = sides::serving(session, change).await.ok().flatten();
+    found.unwrap_or(match change.state {
+        State::Revertible | State::Completed => Serving::New,
+        _ => Serving::Old,
+    })
+}
+
+fn hint(change: &Change) -> String {
+    let id = change.id;
+    match change.state {
+        State::Revertible => {
+            format!("to take it back again, `rsc revert {id}`; to keep it for good, `rsc complete {id}`")
+        }
+        State::Reverted => format!(
+            "to apply it again, `rsc reapply {id}`; to keep the old schema for good, `rsc complete {id}`"
+        ),
+        _ => String::new(),
+    }
+}
+
+fn refused(verb: Verb, why: &str, advice: &str) -> Error {
+    let told = Told::new(why).state("nothing was changed").next(advice);
+    match verb {
+        Verb::Revert | Verb::Reapply => Error::RevertRefused(told),
+        Verb::Complete | Verb::Cancel | Verb::Resume => Error::Refused(told),
+    }
+}
+
+/// The change after the owner has done it; `None` when there is no owner to ask.
+async fn ask_owner(
+    context: &Context,
+    session: &mut Session,
+    id: u64,
+    verb: Verb,
+) -> Result<Option<Change>, Error> {
+    if !alive(session, id).await? {
+        return Ok(None);
+    }
+    let request = store::ask(session, id, verb.name(), &fence::myself()).await.map_err(sql_error)?;
+    loop {
+        sleep(LOOK_EVERY).await;
+        if let Some(answer) = store::answer_of(session, request).await.map_err(sql_error)? {
+            return answered(context, session, id, verb, answer).await.map(Some);
+        }
+        if *context.stop.borrow() || !alive(session, id).await? {
+            store::withdraw(session, request).await.map_err(sql_error)?;
+            return match *context.stop.borrow() {
+                true => Err(interrupted(id, "the wish was taken back")),
+                false => Ok(None),
+            };
+        }
+    }
+}
+
+async fn alive(session: &mut Session, id: u64) -> Result<bool, Error> {
+    Ok(fence::owner(session, id).await.map_err(sql_error)?.is_some_and(|owner| owner.alive))
+}
+
+async fn answered(
+    context: &Context,
+    session: &mut Session,
+    id: u64,
+    verb: Verb,
+    answer: Answer,
+) -> Result<Change, Error> {
+    if !answer.granted {
+        return Err(refused(verb, &answer.why, &answer.advice));
+    }
+    loop {
+        let change = store::find(session, id).await.map_err(store_error)?;
+        let Some(change) = change else {
+            return Err(Error::Unexpected(Told::new(format!("change {id} is gone from the journal"))));
+        };
+        match (verb, change.state) {
+            (Verb::Revert, State::Reverted)
+            | (Verb::Reapply, State::Revertible)
+            | (Verb::Complete, State::Completed)
+            | (Verb::Cancel, State::Cancelled | State::Revertible | State::Reverted) => return Ok(change),
+            (_, state) if state.settled() => return Err(not_done(verb, &change)),
+            _ if *context.stop.borrow() => return Err(interrupted(id, "the owner goes on with it")),
+            _ if !alive(session, id).await? => {
+                // Died on the way: what it began is finished here.
+                return engine::run(context.job(id, Some(verb), false)).await;
+            }
+            _ => sleep(LOOK_EVERY).await,
+        }
+    }
+}
+
+fn not_done(verb: Verb, change: &Change) -> Error {
+    let why = change.reason.clone().unwrap_or_else(|| format!("the change is now {}", change.state));
+    refused(verb, &why, &format!("to see where it stands, `rsc status {}`", change.id))
+}
+
+fn interrupted(id: u64, state: &str) -> Error {
+    Error::Interrupted(
+        Told::new("interrupted").state(state).next(format!("to see where it stands, `rsc status {id}`")),
+    )
+}

@@ -1,0 +1,178 @@
+//! `rsc migrate`: everything that can be refused is refused before the first thing is touched; then the change
+//! is journaled, and the engine drives it.
+
+use super::{Context, sql_error, store_error};
+use crate::cli::{Agent, Migrate};
+use crate::engine;
+use crate::engine::sides::definition;
+use crate::error::{Error, Told};
+use crate::journal::store;
+use crate::lifecycle::event::Verb;
+use crate::lifecycle::state::{Serving, State};
+use crate::mysql::inspect::{self, Found};
+use crate::mysql::preflight;
+use crate::mysql::shadow;
+use crate::output::duration;
+use crate::schema::projection::Mapping;
+use crate::schema::statement::Alter;
+use crate::schema::table::{Table, TableName};
+use crate::session::{Session, SqlError};
+use crate::settings::Options;
+
+pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -> Result<(), Error> {
+    let (id, ask) = match (migrate.resume, &migrate.alter) {
+        (Some(id), _) => {
+            context.change(id).await?;
+            (id, Some(Verb::Resume))
+        }
+        (None, Some(text)) => (begin(context, migrate, text, database).await?, None),
+        (None, None) => return Err(usage("give --alter, or --resume with a change's number")),
+    };
+    let change = engine::run(context.job(id, ask, migrate.agent == Agent::Stay)).await?;
+    let serving = match change.state {
+        State::Revertible | State::Completed => Serving::New,
+        _ => Serving::Old,
+    };
+    if change.state == State::Revertible {
+        warn_of_retention(context, &change.options).await;
+    }
+    context.printer.done(&change, serving, &hint(&change));
+    Ok(())
+}
+
+fn hint(change: &crate::journal::record::Change) -> String {
+    let id = change.id;
+    match change.state {
+        State::Revertible => {
+            format!("to take it back, `rsc revert {id}`; to keep it for good, `rsc complete {id}`")
+        }
+        _ => String::new(),
+    }
+}
+
+/// Checks everything and journals the change.
+async fn begin(
+    context: &Context,
+    migrate: &Migrate,
+    text: &str,
+    database: Option<&str>,
+) -> Result<u64, Error> {
+    let alter = Alter::parse(text).map_err(|e| refused(Told::new(e)))?;
+    let name = alter.resolve(database, migrate.table.as_deref()).map_err(|e| usage(&e.to_string()))?;
+    let mut session = context.session().await?;
+    let table = find(&mut session, &name).await?;
+    let facts = preflight::gather(&mut session, table.clone()).await.map_err(sql_error)?;
+    refuse_all(preflight::refusals(&facts))?;
+    refuse_second_change(&mut session, &table).await?;
+    try_statement(context, &mut session, &table, &alter).await?;
+    store::install(&mut session).await.map_err(store_error)?;
+    let options = Options {
+        batch_ms: u64::try_from(migrate.batch_time.as_millis()).unwrap_or(u64::MAX).max(1),
+        cutover_lock_timeout_s: migrate.cutover_lock_timeout.as_secs(),
+        revert_window_s: migrate.revert_window.as_secs(),
+    };
+    let statement = match alter.table {
+        Some(_) => text.to_owned(),
+        None => format!("ALTER TABLE {} {}", table.name, alter.specs),
+    };
+    store::create(&mut session, &table, &statement, &options).await.map_err(store_error)
+}
+
+async fn find(session: &mut Session, name: &TableName) -> Result<Table, Error> {
+    match inspect::find(session, name).await.map_err(sql_error)? {
+        Found::Table(table) => Ok(*table),
+        Found::View => Err(refused(
+            Told::new(format!("{} is a view; a view has no rows to keep", name.plain()))
+                .next("ALTER VIEW, or name the table behind it"),
+        )),
+        Found::Nothing => Err(refused(
+            Told::new(format!("there is no table {}", name.plain()))
+                .next("check --database and --table, and that the account may see the table"),
+        )),
+    }
+}
+
+fn refuse_all(reasons: Vec<Told>) -> Result<(), Error> {
+    match reasons.len() {
+        0 => Ok(()),
+        _ => {
+            let reasons = reasons.into_iter().map(|told| told.state("nothing was touched")).collect();
+            Err(Error::RefusedFor(reasons))
+        }
+    }
+}
+
+async fn refuse_second_change(session: &mut Session, table: &Table) -> Result<(), Error> {
+    if !store::installed(session).await.map_err(store_error)? {
+        return Ok(());
+    }
+    let Some(other) = store::active(session, table).await.map_err(store_error)? else { return Ok(()) };
+    let id = other.id;
+    let next = match other.state {
+        State::Revertible | State::Reverted | State::Expired => {
+            format!("to end it, keeping what serves now, `rsc complete {id}`")
+        }
+        _ => format!("to go on with it, `rsc migrate --resume {id}`; to give it up, `rsc cancel {id}`"),
+    };
+    Err(refused(
+        Told::new(format!("{} has a change already: {id}, which is {}", table.name.plain(), other.state))
+            .next(next),
+    ))
+}
+
+/// Lets the server judge the statement on an empty twin, and looks whether rows can be kept in both.
+async fn try_statement(
+    context: &Context,
+    session: &mut Session,
+    table: &Table,
+    alter: &Alter,
+) -> Result<(), Error> {
+    let after = shadow::probe(&context.server, session, &table.name, alter).await.map_err(statement_error)?;
+    let Some(after) = after else {
+        return Err(Error::Unexpected(Told::new(
+            "the empty twin of the table disappeared while it was looked at",
+        )));
+    };
+    if !alter.rebuild_only && definition(&after.create) == definition(&table.create) {
+        return Err(refused(
+            Told::new(format!("the statement changes nothing of {}", table.name.plain()))
+                .next("to rebuild the table as it is, use --alter \"FORCE\""),
+        ));
+    }
+    match Mapping::between(table, &after, alter) {
+        Ok(_) => Ok(()),
+        Err(reasons) => refuse_all(reasons.into_iter().map(Told::new).collect()),
+    }
+}
+
+fn statement_error(error: SqlError) -> Error {
+    match error {
+        SqlError::Server { .. } => {
+            refused(Told::new(format!("the server does not accept the statement: {error}")))
+        }
+        SqlError::Lost(_) | SqlError::Unreachable { .. } => sql_error(error),
+    }
+}
+
+/// Without a process that keeps the stream, a revert needs the binlogs of all the time since the swap.
+async fn warn_of_retention(context: &Context, options: &Options) {
+    let Ok(mut session) = Session::open(&context.server).await else { return };
+    let kept = session.text("SELECT @@GLOBAL.binlog_expire_logs_seconds").await.ok().flatten();
+    let kept: u64 = kept.and_then(|v| v.parse().ok()).unwrap_or(0);
+    if kept > 0 && kept < options.revert_window_s {
+        context.printer.remark(&format!(
+            "note: the server keeps binlogs for {}, less than the revert window of {}; \
+             until then a revert works without anyone keeping the stream",
+            duration(std::time::Duration::from_secs(kept)),
+            duration(std::time::Duration::from_secs(options.revert_window_s)),
+        ));
+    }
+}
+
+fn refused(told: Told) -> Error {
+    Error::Refused(told.state("nothing was touched"))
+}
+
+fn usage(what: &str) -> Error {
+    Error::Usage(Told::new(what).state("nothing was touched"))
+}

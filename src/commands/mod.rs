@@ -1,0 +1,102 @@
+//! One file a verb. A command decides nothing about a change: it asks the owner, or runs the engine.
+
+mod asking;
+mod list;
+mod migrate;
+mod status;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::cli::{Cli, Command};
+use crate::engine::{Job, Onlooker};
+use crate::error::{Error, Told};
+use crate::journal::record::Change;
+use crate::journal::store::{self, StoreError};
+use crate::lifecycle::event::Verb;
+use crate::output::Printer;
+use crate::session::{Session, SqlError};
+use crate::settings::Server;
+
+/// What every command has at hand.
+pub struct Context {
+    pub server: Server,
+    pub printer: Arc<Printer>,
+    /// Becomes true when the process is to end.
+    pub stop: watch::Receiver<bool>,
+}
+
+pub async fn run(cli: Cli, printer: Arc<Printer>, stop: watch::Receiver<bool>) -> Result<(), Error> {
+    let server = cli.connection.server()?;
+    let context = Context { server, printer, stop };
+    match &cli.command {
+        Command::Migrate(migrate) => {
+            migrate::run(&context, migrate, cli.connection.database()?.as_deref()).await
+        }
+        Command::Revert(id) => asking::run(&context, id.id, Verb::Revert).await,
+        Command::Reapply(id) => asking::run(&context, id.id, Verb::Reapply).await,
+        Command::Complete(id) => asking::run(&context, id.id, Verb::Complete).await,
+        Command::Cancel(id) => asking::run(&context, id.id, Verb::Cancel).await,
+        Command::List => list::run(&context).await,
+        Command::Status(id) => status::run(&context, id.id).await,
+    }
+}
+
+impl Context {
+    async fn session(&self) -> Result<Session, Error> {
+        Session::open(&self.server).await.map_err(|e| unreachable(&self.server, e))
+    }
+
+    /// A session, and the change that is meant.
+    async fn change(&self, id: u64) -> Result<(Session, Change), Error> {
+        let mut session = self.session().await?;
+        let found = match store::installed(&mut session).await.map_err(store_error)? {
+            true => store::find(&mut session, id).await.map_err(store_error)?,
+            false => None,
+        };
+        match found {
+            Some(change) => Ok((session, change)),
+            None => Err(Error::Refused(
+                Told::new(format!("there is no change {id} on {}", self.server.address()))
+                    .state("nothing was touched")
+                    .next("to see the changes there are, `rsc list`"),
+            )),
+        }
+    }
+
+    fn job(&self, change: u64, ask: Option<Verb>, stay: bool) -> Job {
+        let printer = Arc::clone(&self.printer);
+        let onlooker: Onlooker = Arc::new(move |notice| printer.notice(&notice));
+        Job { server: self.server.clone(), change, ask, stay, onlooker, stop: self.stop.clone() }
+    }
+}
+
+/// The server was not reached, or did not let us in.
+fn unreachable(server: &Server, error: SqlError) -> Error {
+    let told = Told::new(&error).state("nothing was touched");
+    Error::Usage(match error.code() {
+        Some(1045 | 1698) => told
+            .next("check --user, and the password: RSC_PASSWORD, --ask-password, or [client] in ~/.my.cnf"),
+        Some(_) => told,
+        None => told.next(format!("check --host and --port, and that the server runs: {}", server.address())),
+    })
+}
+
+/// Reading the journal or the server failed where nothing had been begun.
+fn store_error(error: StoreError) -> Error {
+    let told = Told::new(&error);
+    match error {
+        StoreError::Version { .. } => Error::Refused(
+            told.state("nothing was touched").next("use the rsc that made this sidecar, or a newer one"),
+        ),
+        StoreError::Busy(_) => {
+            Error::Refused(told.state("nothing was touched").next("to see the change, `rsc list`"))
+        }
+        StoreError::Sql(_) | StoreError::Unreadable(_) | StoreError::Position(_) => Error::Unexpected(told),
+    }
+}
+
+fn sql_error(error: SqlError) -> Error {
+    store_error(StoreError::Sql(error))
+}

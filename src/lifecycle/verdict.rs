@@ -1,0 +1,97 @@
+//! What would happen if the operator asked for the other schema now.
+
+use std::fmt;
+
+use super::state::State;
+
+/// Current for the moment it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The stream is alive: a swap takes milliseconds.
+    Ready,
+    /// Nobody keeps the stream; whoever asks catches up first.
+    CatchesUpFirst,
+    /// The stream met something that the other schema cannot hold.
+    Blocked(String),
+    /// There is no way back.
+    Impossible(&'static str),
+    /// The tables have not been swapped yet, or are being swapped.
+    NotYet,
+}
+
+/// What a verdict depends on.
+#[derive(Clone, Debug)]
+pub struct Signs<'a> {
+    pub state: State,
+    pub reason: Option<&'a str>,
+    pub owner_alive: bool,
+    pub binlogs_kept: bool,
+    pub window_over: bool,
+}
+
+pub fn verdict(signs: &Signs<'_>) -> Verdict {
+    match signs.state {
+        State::Revertible | State::Reverted => match signs.reason {
+            _ if signs.window_over => Verdict::Impossible("the revert window is over"),
+            Some(reason) => Verdict::Blocked(reason.to_owned()),
+            None if signs.owner_alive => Verdict::Ready,
+            None if signs.binlogs_kept => Verdict::CatchesUpFirst,
+            None => Verdict::Impossible("the server has purged binlogs that the stream still needed"),
+        },
+        State::Expired => Verdict::Impossible("the revert window is over"),
+        State::Completing | State::Completed => Verdict::Impossible("the other table was dropped"),
+        State::Cancelling | State::Cancelled | State::Failing | State::Failed => {
+            Verdict::Impossible("the tables were never swapped")
+        }
+        State::Planned
+        | State::Copying
+        | State::CatchingUp
+        | State::CuttingOver
+        | State::Reverting
+        | State::Reapplying => Verdict::NotYet,
+    }
+}
+
+impl Verdict {
+    /// One word for machines.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Verdict::Ready => "ready",
+            Verdict::CatchesUpFirst => "catching_up",
+            Verdict::Blocked(_) => "blocked",
+            Verdict::Impossible(_) => "impossible",
+            Verdict::NotYet => "not_yet",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verdict::Ready => f.write_str("ready: the stream is alive"),
+            Verdict::CatchesUpFirst => f.write_str("ready after catching up: no process keeps the stream"),
+            Verdict::Blocked(why) => write!(f, "blocked: {why}"),
+            Verdict::Impossible(why) => write!(f, "impossible: {why}"),
+            Verdict::NotYet => f.write_str("not yet: the change has not settled"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_purged_binlog_is_only_fatal_when_nobody_keeps_the_stream() {
+        let signs = |owner_alive, binlogs_kept| Signs {
+            state: State::Revertible,
+            reason: None,
+            owner_alive,
+            binlogs_kept,
+            window_over: false,
+        };
+        assert_eq!(verdict(&signs(true, false)), Verdict::Ready);
+        assert_eq!(verdict(&signs(false, true)), Verdict::CatchesUpFirst);
+        assert_eq!(verdict(&signs(false, false)).name(), "impossible");
+    }
+}

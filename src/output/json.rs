@@ -1,0 +1,74 @@
+//! The shapes of the JSON output.
+
+use serde_json::{Value, json};
+
+use super::StatusReport;
+use crate::error::Error;
+use crate::journal::record::Change;
+use crate::lifecycle::notice::Notice;
+
+pub fn notice(notice: &Notice) -> Value {
+    match notice {
+        Notice::Started { id, table, state } => {
+            json!({ "event": "started", "id": id, "table": table, "state": state.name() })
+        }
+        Notice::Entered { state } => json!({ "event": "state", "state": state.name() }),
+        Notice::Copied { rows, estimate, rows_per_s, eta_s } => json!({
+            "event": "copied", "rows": rows, "rows_estimate": estimate,
+            "rows_per_s": rows_per_s.round(), "eta_s": eta_s.map(f64::round),
+        }),
+        Notice::Behind { seconds } => json!({ "event": "behind", "seconds": seconds }),
+        Notice::Swapped { serving, freeze } => {
+            json!({ "event": "swapped", "serving": serving.name(), "freeze": freeze })
+        }
+        Notice::SwapMissed { why, blockers, again_in_s } => {
+            json!({ "event": "swap_missed", "why": why, "blockers": blockers, "again_in_s": again_in_s })
+        }
+        Notice::Following { changes } => json!({ "event": "following", "changes": changes }),
+        Notice::Asked { verb, by, granted } => {
+            json!({ "event": "asked", "verb": verb.name(), "by": by, "granted": granted })
+        }
+        Notice::Retrying { why, again_in_s } => {
+            json!({ "event": "retrying", "why": why, "again_in_s": again_in_s })
+        }
+        Notice::Blocked { why } => json!({ "event": "blocked", "why": why }),
+    }
+}
+
+pub fn change(change: &Change) -> Value {
+    json!({
+        "id": change.id,
+        "table": change.table.plain(),
+        "statement": change.statement,
+        "state": change.state.name(),
+        "reason": change.reason,
+        "freeze_ms": change.freeze_ms,
+        "started_at": change.started_at,
+        "updated_at": change.updated_at,
+        "window_ends_at": change.window_ends_at,
+    })
+}
+
+pub fn status(report: &StatusReport<'_>) -> Value {
+    let mut value = change(report.change);
+    value["event"] = "status".into();
+    value["serving"] = report.serving.map(|s| s.name()).into();
+    value["verdict"] = json!({ "verdict": report.verdict.name(), "text": report.verdict.to_string() });
+    value["owner"] = match report.owner {
+        Some(owner) => json!({ "who": owner.who, "alive": owner.alive, "silent_s": owner.silent_s }),
+        None => Value::Null,
+    };
+    value["rows_copied"] = report.rows_copied.into();
+    value["rows_estimate"] = report.change.rows_estimate.into();
+    value["next"] = report.next.clone().into();
+    value
+}
+
+pub fn error(error: &Error) -> Value {
+    let reasons: Vec<Value> = error
+        .told()
+        .iter()
+        .map(|told| json!({ "what": told.what, "state": told.state, "next": told.next }))
+        .collect();
+    json!({ "event": "error", "kind": error.kind(), "exit_code": error.exit_code(), "reasons": reasons })
+}

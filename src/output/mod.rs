@@ -1,0 +1,104 @@
+//! What people and programs get to see. Nothing else in rsc prints.
+//!
+//! Text: what happened goes to stdout, on a terminal with a live bar below it. JSON: one object a line on
+//! stdout, each with an `event` field. Logs go to stderr in both.
+
+mod json;
+mod live;
+mod text;
+
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+
+use crate::cli::Format;
+use crate::error::Error;
+use crate::journal::record::Change;
+use crate::lifecycle::notice::Notice;
+use crate::lifecycle::state::Serving;
+
+pub use text::{StatusReport, duration};
+
+pub struct Printer {
+    format: Format,
+    live: Mutex<live::Live>,
+}
+
+impl Printer {
+    pub fn new(format: Format) -> Self {
+        Self { format, live: Mutex::new(live::Live::new()) }
+    }
+
+    /// Shows progress. Called from the engine; must not block for long.
+    pub fn notice(&self, notice: &Notice) {
+        match self.format {
+            Format::Json => self.line(&json::notice(notice)),
+            // A poisoned lock means a panic while printing; there is nothing left to keep consistent.
+            Format::Text => self.live.lock().unwrap_or_else(|e| e.into_inner()).notice(notice),
+        }
+    }
+
+    /// The change has come to where the command wanted it.
+    pub fn done(&self, change: &Change, serving: Serving, hint: &str) {
+        match self.format {
+            Format::Json => self.line(&json!({
+                "event": "done",
+                "id": change.id,
+                "state": change.state.name(),
+                "serving": serving.name(),
+                "freeze_ms": change.freeze_ms,
+            })),
+            Format::Text => {
+                self.finish_live();
+                println!("{}", text::done(change, serving, hint));
+            }
+        }
+    }
+
+    pub fn list(&self, changes: &[(Change, bool)]) {
+        match self.format {
+            Format::Json => {
+                for (change, owned) in changes {
+                    let mut line = json::change(change);
+                    line["event"] = "change".into();
+                    line["owned"] = (*owned).into();
+                    self.line(&line);
+                }
+            }
+            Format::Text => println!("{}", text::list(changes)),
+        }
+    }
+
+    pub fn status(&self, report: &StatusReport<'_>) {
+        match self.format {
+            Format::Json => self.line(&json::status(report)),
+            Format::Text => println!("{}", text::status(report)),
+        }
+    }
+
+    /// A remark for people; programs get the same facts from other events.
+    pub fn remark(&self, remark: &str) {
+        if self.format == Format::Text {
+            self.finish_live();
+            println!("{remark}");
+        }
+    }
+
+    pub fn error(&self, error: &Error) {
+        match self.format {
+            Format::Json => self.line(&json::error(error)),
+            Format::Text => {
+                self.finish_live();
+                eprintln!("{}", text::error(error));
+            }
+        }
+    }
+
+    fn finish_live(&self) {
+        self.live.lock().unwrap_or_else(|e| e.into_inner()).finish();
+    }
+
+    fn line(&self, value: &Value) {
+        println!("{value}");
+    }
+}
