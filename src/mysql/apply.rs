@@ -49,6 +49,8 @@ impl Applier {
     pub async fn open(server: &Server, statements: Statements) -> Result<Self, SqlError> {
         let mut session = Session::open(server).await?;
         session.run("SET SESSION autocommit = 0").await?;
+        // DELETE with an alias wants a default schema, whichever.
+        session.run("USE `_rsc`").await?;
         let mut applier = Self { session, statements, staged: Vec::new() };
         applier.create_staging().await?;
         Ok(applier)

@@ -102,6 +102,9 @@ pub struct Watched {
 
 enum Table {
     Ours(Arc<ColumnPlan>),
+    /// Has the watched name, but another definition. That only matters when rows follow: under LOCK TABLES the
+    /// server names every locked table in the last transaction before a swap, the live one as it was.
+    Unlike(PlanMismatch),
     Other,
 }
 
@@ -216,6 +219,7 @@ impl Reader {
         let Ok(kind) = event.header().event_type() else {
             return Ok(Beat::Passed);
         };
+        tracing::trace!(?kind, log_pos = event.header().log_pos(), "binlog event");
         match kind {
             EventType::TABLE_MAP_EVENT => {
                 self.table_map(event)?;
@@ -238,12 +242,10 @@ impl Reader {
     fn table_map(&mut self, event: &Event) -> Result<(), StreamError> {
         let Some(id) = table_id(event.data()) else { return Ok(()) };
         let map: TableMapEvent<'_> = event.read_event()?;
-        let table = if self.is_watched(&map) {
-            let plan = Arc::new(ColumnPlan::new(&map, &self.watched.columns)?);
-            self.plan = Some(Arc::clone(&plan));
-            Table::Ours(plan)
-        } else {
-            Table::Other
+        let table = match self.is_watched(&map).then(|| ColumnPlan::new(&map, &self.watched.columns)) {
+            Some(Ok(plan)) => Table::Ours(Arc::clone(self.plan.insert(Arc::new(plan)))),
+            Some(Err(mismatch)) => Table::Unlike(mismatch),
+            None => Table::Other,
         };
         self.tables.insert(id, table);
         Ok(())
@@ -259,6 +261,7 @@ impl Reader {
         let plan = match self.tables.get(&id) {
             Some(Table::Ours(plan)) => plan,
             Some(Table::Other) => return Ok(Beat::Passed),
+            Some(Table::Unlike(mismatch)) => return Err(mismatch.clone().into()),
             None => return Err(StreamError::Damaged(format!("rows of table {id}, which was never named"))),
         };
         let Some(EventData::RowsEvent(rows)) = event.read_data()? else {
