@@ -13,6 +13,7 @@
 pub mod column_plan;
 mod decimal;
 mod json;
+mod json_decimal;
 mod json_scalar;
 pub mod literal;
 mod raw;
