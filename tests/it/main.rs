@@ -1,2 +1,3 @@
 mod private_server;
+mod row_images;
 mod support;
