@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub mod server;
+pub mod writers;
 
 use std::sync::OnceLock;
 
