@@ -160,6 +160,26 @@ async fn assert_same_on_the_server(conn: &mut Conn, columns: &[Column], table: &
 }
 
 #[tokio::test]
+async fn a_date_that_no_calendar_has_survives_where_the_session_allows_it() {
+    let schema = shared().fresh_database().await;
+    let mut conn = shared().conn().await.unwrap();
+    let start = position(&mut conn).await;
+    conn.query_drop(format!(
+        "USE {schema}; CREATE TABLE src (id INT PRIMARY KEY, d DATE, t DATETIME(2), j JSON);
+         CREATE TABLE dst LIKE src; {APPLYING}, sql_mode = CONCAT(@@sql_mode, ',ALLOW_INVALID_DATES');
+         INSERT INTO src VALUES (1, '2024-02-31', '2023-02-29 01:02:03.45', JSON_ARRAY(CAST('2024-04-31' AS DATE)))"
+    ))
+    .await
+    .unwrap();
+    let columns = columns(&mut conn, &schema, "src").await;
+    let (plan, sources) = changes(&rows_events(&start, &schema, "src").await, &columns);
+    let start = position(&mut conn).await;
+    conn.query_drop(statement(&plan, &columns, &sources[0])).await.unwrap();
+    let (_, copies) = changes(&rows_events(&start, &schema, "dst").await, &columns);
+    assert_eq!(images(&copies[0]), images(&sources[0]));
+}
+
+#[tokio::test]
 async fn literals_that_the_server_makes_of_key_columns_store_the_same_values() {
     let (mut conn, schema, _) = all_types().await;
     let columns = columns(&mut conn, &schema, "src").await;

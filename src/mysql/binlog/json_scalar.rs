@@ -1,22 +1,23 @@
 //! What a JSON container holds: one expression for each type the server tags.
 //!
-//! A plain number literal is INTEGER up to 2^63 - 1; UNSIGNED INTEGER needs the cast. Dates, times and decimals need
+//! A plain number literal is INTEGER up to 2^63 - 1; UNSIGNED INTEGER needs the cast. Dates and times need
 //! one too. A hexadecimal literal gets the tag VARCHAR. The tags of BLOB, BINARY, BIT and TIMESTAMP are only given
 //! to columns: so JSON_TABLE makes a column of one row, and JSON_ARRAYAGG reads it as a column (a scalar
 //! subquery would turn TINYBLOB and LONGBLOB into BLOB, and TIMESTAMP into DATETIME).
 //!
-//! Strings should be UTF-8. Where the server took them from a column in UTF-16, UCS-2 or UTF-32 it stores the
-//! column's bytes unconverted (a bug of 9.7), and does so again for a literal introduced as `_utf16`.
+//! Text of a character set that the server cannot put into JSON (UTF-16, UCS-2, UTF-32) is stored as its bytes, with
+//! the tag VAR_STRING. `_ucs2` does the same, and takes any pairs of bytes.
 //!
-//! Not exact, and nearest instead:
-//! - a blob of any other tag (VAR_STRING, and what no server is known to write) gets the tag VARCHAR;
-//! - a BIT longer than eight bytes and a BINARY longer than 255, which no column can be, likewise;
-//! - a string that is neither UTF-8 nor UTF-16 ends before its first malformed byte, with a warning.
+//! Decimals: [`super::json_decimal`].
+//!
+//! Not exact, and nearest instead: a blob with a tag that no server is known to write, a BIT longer than eight
+//! bytes, a BINARY longer than 255 (no column can be either) gets the tag VARCHAR. Text reads the same but for
+//! the number in `base64:type15:`.
 
 use super::column_plan::RowError;
 use super::json::MALFORMED;
 use super::raw::{big_endian, put, put_digits, put_hex, put_signed};
-use super::{decimal, temporal};
+use super::{json_decimal, temporal};
 
 pub(super) fn write_literal(literal: u64, out: &mut String) -> Result<(), RowError> {
     out.push_str(match literal {
@@ -44,22 +45,8 @@ pub(super) fn write_unsigned(value: u64, out: &mut String) {
 }
 
 pub(super) fn write_string(text: &[u8], out: &mut String) {
-    if str::from_utf8(text).is_ok() {
-        out.push_str("_utf8mb4 ");
-        put_hex(out, text);
-    } else if is_utf16(text) {
-        out.push_str("_utf16 ");
-        put_hex(out, text);
-    } else {
-        out.push_str("CONVERT(CAST(");
-        put_hex(out, text);
-        out.push_str(" AS BINARY) USING utf8mb4)");
-    }
-}
-
-fn is_utf16(bytes: &[u8]) -> bool {
-    let units = bytes.chunks_exact(2).map(|pair| big_endian(pair) as u16);
-    bytes.len().is_multiple_of(2) && char::decode_utf16(units).all(|decoded| decoded.is_ok())
+    out.push_str("_utf8mb4 ");
+    put_hex(out, text);
 }
 
 // Type codes as tags of opaque values.
@@ -73,12 +60,13 @@ const TINY_BLOB: u8 = 249;
 const MEDIUM_BLOB: u8 = 250;
 const LONG_BLOB: u8 = 251;
 const BLOB: u8 = 252;
+const VAR_STRING: u8 = 253;
 const STRING: u8 = 254;
 
 /// `data` is the whole value.
 pub(super) fn write_opaque(column_type: u8, data: &[u8], out: &mut String) -> Result<(), RowError> {
     match column_type {
-        NEWDECIMAL => write_decimal(data, out)?,
+        NEWDECIMAL => json_decimal::write(data, out)?,
         DATE => write_cast(data, temporal::write_json_date, "DATE", out)?,
         TIME => write_cast(data, temporal::write_json_time, "TIME(6)", out)?,
         DATETIME => write_cast(data, temporal::write_json_datetime, "DATETIME(6)", out)?,
@@ -91,6 +79,10 @@ pub(super) fn write_opaque(column_type: u8, data: &[u8], out: &mut String) -> Re
         BLOB => put_column(out, "BLOB", |out| put_blob(out, data)),
         MEDIUM_BLOB => put_column(out, "MEDIUMBLOB", |out| put_blob(out, data)),
         LONG_BLOB => put_column(out, "LONGBLOB", |out| put_blob(out, data)),
+        VAR_STRING if data.len().is_multiple_of(2) => {
+            out.push_str("_ucs2 ");
+            put_hex(out, data);
+        }
         STRING if data.len() <= 255 => {
             put_column(out, &format!("BINARY({})", data.len()), |out| put_blob(out, data));
         }
@@ -114,15 +106,6 @@ fn write_cast(
     Ok(())
 }
 
-/// Precision, scale, then the number as a column has it.
-fn write_decimal(data: &[u8], out: &mut String) -> Result<(), RowError> {
-    let [precision, scale, number @ ..] = data else { return Err(MALFORMED) };
-    out.push_str("CAST('");
-    decimal::write(number, *precision, *scale, out)?;
-    put(out, format_args!("' AS DECIMAL({precision},{scale}))"));
-    Ok(())
-}
-
 /// Unlike for a column, `''` will not do: that is a string.
 fn put_blob(out: &mut String, data: &[u8]) {
     if data.is_empty() {
@@ -131,7 +114,8 @@ fn put_blob(out: &mut String, data: &[u8]) {
     put_hex(out, data);
 }
 
-fn put_column(out: &mut String, column_type: &str, value: impl FnOnce(&mut String)) {
+/// An expression of a column of this type that holds `value`.
+pub(super) fn put_column(out: &mut String, column_type: &str, value: impl FnOnce(&mut String)) {
     out.push_str("JSON_EXTRACT((SELECT JSON_ARRAYAGG(c) FROM JSON_TABLE(JSON_ARRAY(");
     value(out);
     put(out, format_args!("),'$[*]' COLUMNS(c {column_type} PATH '$')) AS t),'$[0]')"));

@@ -2,7 +2,7 @@
 //!
 //! A literal is meant for a statement that inserts into, or compares with, a column of the same type, in a session
 //! with `sql_mode='NO_AUTO_VALUE_ON_ZERO'` (not strict), `time_zone='+00:00'` and `SET NAMES utf8mb4` (not
-//! `binary`: JSON would become blobs). No literal contains a backslash, so `NO_BACKSLASH_ESCAPES` does not matter.
+//! `binary`: JSON would become blobs). ALLOW_INVALID_DATES may, and should, be added. No literal contains a backslash, so `NO_BACKSLASH_ESCAPES` does not matter.
 //!
 //! Why each type comes back as it was:
 //! - Integers, BIT, ENUM (ordinal), SET (bit mask) and YEAR are integer literals. YEAR 0 must be: `'0'` is 2000.
@@ -15,8 +15,8 @@
 //! - DECIMAL: [`super::decimal`]. Dates and times: [`super::temporal`]. JSON: [`super::json`].
 //!
 //! Not exact:
-//! - Dates that no calendar has ('2024-02-31') need ALLOW_INVALID_DATES in the storing session's sql_mode; without
-//!   it they become zero dates, with a warning.
+//! - Dates that no calendar has ('2024-02-31') become zero dates, with a warning, unless the storing session's
+//!   sql_mode has ALLOW_INVALID_DATES. Nothing else changes with that mode.
 //! - FLOAT(M,D) and DOUBLE(M,D) at the limit of M are clamped by the server, with a warning, to what is stored.
 //! - Text that is malformed in its own character set is refused by the server (error 1300), not changed.
 

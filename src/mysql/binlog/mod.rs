@@ -14,6 +14,7 @@ pub mod column_plan;
 mod decimal;
 pub mod foreign_statement;
 mod json;
+mod json_decimal;
 mod json_scalar;
 pub mod literal;
 mod raw;

@@ -27,3 +27,8 @@ insert into src(id,j) values(743, concat(repeat('[',99),'1',repeat(']',99)));
 insert into src(id,j) values(744, concat(repeat('{"a":',99),'1.5',repeat('}',99)));
 insert into src(id,j) values(745, json_array(0.0,-0.5,1.,123456789012345678901234567890,cast('-99999.99999' as decimal(10,5)),cast(0 as decimal(65,30)),cast('-0.1' as decimal(1,1)),cast('7.10' as decimal(20,10)),cast('1e-30' as decimal(65,30))));
 insert into src(id,e,e_l1,s,s64,num_enum) values(750,0,0,'','','x'),(751,5,2,7,18446744073709551615,4);
+-- Decimals of every origin: a JSON document keeps the precision each came with.
+insert into src(id,j) values(746, json_array(1.10,0.5,.5,-.5,5.,0.,.00,12345678901234567890123456789012345.100000000000000000000000000001,12345678901234567890123456789012345678901234567890123456789012345.,cast('12345678901234567890123456789012345' as decimal(65,30)),cast(0 as decimal(65,30)),cast(12 as decimal(65,0)),cast(123456789 as decimal(9,0)),cast(1234567890 as decimal(10,0)),cast(1.5 as decimal(65,30)),10/3,1.5*2.25,0.1*0.1,7 div 2.0,10.0 mod 3,-(-1.5),abs(-1.5),greatest(1.5,20.25),round(12.345,1),truncate(1234567890.987,2)));
+insert into src(id,j) select 747, json_array(sum(n),avg(n),sum(n)/3,max(n)*1.5,sum(n)*1000000000,min(n)/1000) from (select 1.50 n union select 20.25) s;
+insert into src(id,dec6530,decu,dec55) select 3000+n, (rand(n)-0.5)*pow(10,rand(n+1)*34), rand(n+2)*pow(10,rand(n+3)*8), rand(n+4)-0.5 from (with recursive s(n) as (select 1 union all select n+1 from s where n<100) select n from s) s;
+insert into src(id,j) select id+1000, json_array(dec6530,decu,dec55,dec6530*1.5,decu/7,cast(decu as decimal(20,5)),cast(dec55 as decimal(5,1)),dec6530+decu,round(decu,1)) from src where id between 3001 and 3100;
