@@ -90,8 +90,10 @@ impl Statements {
                 self.projection.key.iter().map(|k| quote(&self.source_column(k).name)).collect()
             }
             Staging::Gone => {
+                // Two keys that were left may be one to the server: `abc`, later `ABC`. So they are not its key.
+                columns.push("n BIGINT NOT NULL AUTO_INCREMENT".into());
                 self.define_key("k", &mut columns);
-                key("k")
+                vec!["n".into()]
             }
             Staging::Moved => {
                 self.define_key("f", &mut columns);
@@ -133,7 +135,8 @@ impl Statements {
 
     /// To be followed by keys.
     pub fn stage_gone(&self) -> String {
-        format!("INSERT {STAGING_MODE} INTO {} VALUES ", Staging::Gone.name())
+        let key: Vec<_> = (0..self.projection.key.len()).map(|i| format!("k{i}")).collect();
+        format!("INSERT {STAGING_MODE} INTO {} ({}) VALUES ", Staging::Gone.name(), key.join(", "))
     }
 
     /// To be followed by rows of a key before and a key after.

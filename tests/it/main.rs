@@ -1,4 +1,5 @@
 mod concurrent_writers;
+mod forward_and_back;
 mod private_server;
 mod row_images;
 mod support;
