@@ -95,6 +95,7 @@ const WORKING_SESSION: &str = "SET SESSION \
     sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', \
     transaction_isolation = 'READ-COMMITTED', \
     sql_safe_updates = 0, max_execution_time = 0, wait_timeout = 28800, net_write_timeout = 600, \
+    lock_wait_timeout = 60, \
     default_tmp_storage_engine = InnoDB, information_schema_stats_expiry = 0";
 
 impl Session {

@@ -215,7 +215,11 @@ impl Driver<'_> {
             Trouble::Definite(Told::new(format!("the journaled statement cannot be read: {e}")))
         })?;
         let name = self.change.new_shadow();
+        // A definition has no transaction to look at the fence in; an open one beside it holds a takeover off.
+        self.session.run("START TRANSACTION").await?;
+        self.ownership.fence.share(&mut self.session).await?;
         shadow::build(&self.job.server, &self.change.table, &name, &alter).await?;
+        self.session.run("COMMIT").await?;
         let create = self
             .session
             .first(&format!("SHOW CREATE TABLE {name}"))
@@ -237,7 +241,11 @@ impl Driver<'_> {
             Some(Serving::New) => self.change.old_shadow(),
             Some(Serving::Old) | None => self.change.new_shadow(),
         };
-        shadow::drop(&mut self.session, &name).await?;
+        let mut other = Session::open(&self.job.server).await?;
+        self.session.run("START TRANSACTION").await?;
+        self.ownership.fence.share(&mut self.session).await?;
+        shadow::drop(&mut other, &name).await?;
+        self.session.run("COMMIT").await?;
         self.happens(&Event::ShadowDropped, Note::default()).await
     }
 
