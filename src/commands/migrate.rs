@@ -6,6 +6,7 @@ use crate::cli::{Agent, Migrate};
 use crate::engine;
 use crate::engine::sides::definition;
 use crate::error::{Error, Told};
+use crate::journal::record::Options;
 use crate::journal::store;
 use crate::lifecycle::event::Verb;
 use crate::lifecycle::state::{Serving, State};
@@ -17,7 +18,6 @@ use crate::schema::projection::Mapping;
 use crate::schema::statement::Alter;
 use crate::schema::table::{Table, TableName};
 use crate::session::{Session, SqlError};
-use crate::settings::Options;
 
 pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -> Result<(), Error> {
     let (id, ask) = match (migrate.resume, &migrate.alter) {

@@ -371,7 +371,7 @@ impl Driver<'_> {
     async fn definite(&mut self, told: Told) -> Result<(), Halt> {
         let note = Note { reason: Some(Some(told.what.clone())), ..Note::default() };
         match self.change.state {
-            State::Failing | State::Cancelling | State::Completing => return Err(Trouble::Stop(told).into()),
+            State::Failing | State::Cancelling | State::Completing => Err(Trouble::Stop(told).into()),
             state if state.before_first_swap() => {
                 self.happens(&Event::Broke, note).await?;
                 while !self.change.state.ended() {

@@ -1,11 +1,35 @@
 //! The stored form of a change. Only these types are written to the journal and read back.
 
+use std::time::Duration;
+
 use mysql_async::Row;
 
 use crate::lifecycle::state::State;
 use crate::schema::table::TableName;
 use crate::session::{number, text};
-use crate::settings::Options;
+
+/// How one change is made. Stored with the change, so that whoever goes on with it does the same.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Options {
+    /// How long a batch should take, in milliseconds. No snapshot is held longer.
+    pub batch_ms: u64,
+    /// How long an attempt to lock the tables may wait, in seconds; the application waits as long.
+    pub cutover_lock_timeout_s: u64,
+    /// How long after the last swap a revert stays possible, in seconds.
+    pub revert_window_s: u64,
+}
+
+impl Options {
+    pub fn batch(&self) -> Duration {
+        Duration::from_millis(self.batch_ms)
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { batch_ms: 500, cutover_lock_timeout_s: 3, revert_window_s: 24 * 60 * 60 }
+    }
+}
 
 /// One row of `_rsc.change`.
 #[derive(Clone, Debug)]

@@ -5,11 +5,11 @@ use serde_json::Value;
 
 use super::fence::{Fence, FenceError};
 use super::record::{Answer, COLUMNS, Change, Copied, Request, Unreadable, stream_table};
+use crate::journal::record::Options;
 use crate::lifecycle::state::State;
 use crate::rows::gtid_set::GtidSet;
 use crate::schema::table::{Table, string_literal};
 use crate::session::{Session, SqlError, number, text};
-use crate::settings::Options;
 
 /// The version of `tables.sql`.
 const VERSION: u64 = 1;
@@ -33,12 +33,18 @@ pub async fn install(session: &mut Session) -> Result<(), StoreError> {
     for statement in include_str!("tables.sql").split("\n;;\n") {
         session.run(statement).await?;
     }
-    session
+    let first = session
         .run(&format!(
             "INSERT INTO `_rsc`.`meta` (version) SELECT {VERSION} FROM DUAL \
              WHERE NOT EXISTS (SELECT 1 FROM `_rsc`.`meta`)"
         ))
-        .await?;
+        .await;
+    match first {
+        // Another process has just done the same.
+        Err(SqlError::Server { code: 1062, .. }) => {}
+        Err(error) => return Err(error.into()),
+        Ok(_) => {}
+    }
     check_version(session).await.map(|_| ())
 }
 

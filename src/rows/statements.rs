@@ -21,8 +21,6 @@
 //!
 //! Nothing here ignores or replaces a duplicate.
 
-use std::fmt::Write;
-
 use super::key_range::{self, Bound, Frontier};
 use crate::schema::projection::{KeyColumn, Projection};
 use crate::schema::table::{Column, TableName, quote};
@@ -309,22 +307,31 @@ impl Statements {
         self.matches(|_, k| format!("d.{}", quote(&self.source_column(k).name)))
     }
 
-    /// The shadow row has the key that `side` yields, compared as the shadow compares.
+    /// The shadow row has the key that `side` yields.
+    ///
+    /// Where the two tables compare a key column differently, the keys must be equal to both. To the shadow
+    /// alone, a coarser collation would make the row `a` the row of the key `A`, which the live table holds
+    /// besides: it would be overwritten, and the duplicate never be seen.
     fn matches(&self, side: impl Fn(usize, &KeyColumn) -> String) -> String {
-        let mut condition = String::new();
+        let mut conditions = Vec::new();
         for (i, part) in self.projection.key.iter().enumerate() {
-            let value = side(i, part);
-            let value = match (&part.target.charset, &part.target.collation) {
-                (Some(charset), Some(collation)) if part.recollate => {
-                    format!("CONVERT({value} USING {charset}) COLLATE {collation}")
-                }
-                _ => value,
-            };
-            let and = if i == 0 { "" } else { " AND " };
-            // Writing to a String cannot fail.
-            let _ = write!(condition, "{and}s.{} = {value}", quote(&part.target.name));
+            let (value, own) = (side(i, part), format!("s.{}", quote(&part.target.name)));
+            if part.recollate {
+                conditions.push(format!("{own} = {}", collated(&value, &part.target)));
+                conditions.push(format!("{} = {value}", collated(&own, self.source_column(part))));
+            } else {
+                conditions.push(format!("{own} = {value}"));
+            }
         }
-        condition
+        conditions.join(" AND ")
+    }
+}
+
+/// A value as `column` would compare it.
+fn collated(value: &str, column: &Column) -> String {
+    match (&column.charset, &column.collation) {
+        (Some(charset), Some(collation)) => format!("CONVERT({value} USING {charset}) COLLATE {collation}"),
+        _ => value.to_owned(),
     }
 }
 
@@ -394,6 +401,23 @@ mod tests {
         let at = Frontier::At(vec!["7".into()]);
         assert!(statements.insert_rest(&at).ends_with("WHERE s.`id` IS NULL AND d.`id` <= 7"));
         assert!(statements.insert_rest(&Frontier::Start).ends_with("AND FALSE"));
+    }
+
+    #[test]
+    fn keys_that_compare_differently_must_be_equal_to_both() {
+        let collated = |collation: &str| Column {
+            charset: Some("utf8mb4".into()),
+            collation: Some(collation.into()),
+            ..column("id", "varchar(9)")
+        };
+        let mut projection = revert_of_a_dropped_column().projection;
+        projection.source[0] = collated("utf8mb4_bin");
+        projection.key[0] = KeyColumn { source: 0, target: collated("utf8mb4_0900_ai_ci"), recollate: true };
+        let statements = Statements::new(projection, TableName::new("d", "t"), TableName::new("d", "s"));
+        assert!(statements.delete().ends_with(
+            "ON s.`id` = CONVERT(g.k0 USING utf8mb4) COLLATE utf8mb4_0900_ai_ci \
+             AND CONVERT(s.`id` USING utf8mb4) COLLATE utf8mb4_bin = g.k0"
+        ));
     }
 
     #[test]

@@ -47,10 +47,9 @@ impl Mapping {
         let mut reasons = Vec::new();
         for &(o, n) in &pairs {
             let (from, to) = (&old.columns[o], &new.columns[n]);
-            if !from.generated
-                && !to.generated
-                && !(conversion::supported(from, to) && conversion::supported(to, from))
-            {
+            let written = !from.generated && !to.generated;
+            let exact = conversion::supported(from, to) && conversion::supported(to, from);
+            if written && !exact {
                 reasons.push(Unmappable::Conversion {
                     column: from.name.clone(),
                     from: from.column_type.clone(),

@@ -1,10 +1,9 @@
-//! Where the server is, and how a change is to be made.
+//! Where the server is.
 
 pub mod option_file;
 pub mod profile;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -36,28 +35,5 @@ impl Server {
             Some(socket) => format!("socket {socket} as {}", self.user),
             None => format!("{}:{} as {}", self.host, self.port, self.user),
         }
-    }
-}
-
-/// How one change is made. Stored with the change, so that whoever goes on with it does the same.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Options {
-    /// How long a batch should take, in milliseconds. No snapshot is held longer.
-    pub batch_ms: u64,
-    /// How long an attempt to lock the tables may wait, in seconds; the application waits as long.
-    pub cutover_lock_timeout_s: u64,
-    /// How long after the last swap a revert stays possible, in seconds.
-    pub revert_window_s: u64,
-}
-
-impl Options {
-    pub fn batch(&self) -> Duration {
-        Duration::from_millis(self.batch_ms)
-    }
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { batch_ms: 500, cutover_lock_timeout_s: 3, revert_window_s: 24 * 60 * 60 }
     }
 }

@@ -3,3 +3,4 @@ mod forward_and_back;
 mod private_server;
 mod row_images;
 mod support;
+mod tidy;
