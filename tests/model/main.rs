@@ -22,8 +22,9 @@
 //! on `binlog_order_commits`; half of the runs are without it.
 //!
 //! *No duplicate is invented.* Before the target the shadow may hold a row that is newer than the window, and a value
-//! may stand twice that never did. So a conflict before the target says nothing: the window is made longer, to the
-//! target. There the rows that were not touched are as in the live table, and so are, once written, those that
+//! may stand twice that never did. And within a transaction a value may stand twice where only the shadow's schema
+//! forbids it. So a conflict before the target, or between two parts of a transaction, says nothing: the window is
+//! made longer, to the target or to the end of the transaction. There the rows that were not touched are as in the live table, and so are, once written, those that
 //! were: after all touched rows have been deleted, a conflict is between two rows that the live table has.
 //!
 //! *What only the shadow knows stays with its row.* After a swap the shadow has a column that the live table has
@@ -266,6 +267,11 @@ fn without_the_rebuild_form_values_that_change_places_are_called_duplicates() {
 #[test]
 fn without_longer_windows_a_row_from_the_future_is_called_a_duplicate() {
     goes_wrong(Rules { lengthens: false, ..Rules::ALL });
+}
+
+#[test]
+fn what_the_shadow_forbids_may_stand_in_the_middle_of_a_transaction() {
+    goes_wrong(Rules { lengthens_parts: false, ..Rules::ALL });
 }
 
 // ---- Crashes ----

@@ -51,6 +51,8 @@ pub struct Rules {
     pub rebuilds: bool,
     /// A conflict at an inexact position makes the window longer.
     pub lengthens: bool,
+    /// So does one in the middle of a transaction.
+    pub lengthens_parts: bool,
     pub coupling: Coupling,
     /// The journalled position counts the row events of a transaction that is applied in parts.
     pub counts_parts: bool,
@@ -76,6 +78,7 @@ impl Rules {
         compares_as_both: true,
         rebuilds: true,
         lengthens: true,
+        lengthens_parts: true,
         coupling: Coupling::Position,
         counts_parts: true,
         restarts_inexact: true,
