@@ -42,7 +42,7 @@ impl Care {
     pub const USUAL: Care = Care { form: Form::Update, entries: WINDOW_ENTRIES, bytes: WINDOW_BYTES };
     /// The whole backlog as one window, so that it ends at an exact position.
     pub const WHOLE: Care = Care { form: Form::Rebuild, entries: usize::MAX, bytes: usize::MAX };
-    /// Enough where every transaction's end is an exact position.
+    /// Enough where every transaction's end is an exact position. No transaction is split, however large.
     pub const REBUILD: Care = Care { form: Form::Rebuild, ..Care::USUAL };
 }
 
@@ -69,7 +69,7 @@ pub struct Line {
     pub pacing: Pacing,
     pub batches: u64,
     pub copied: u64,
-    /// Copy batches in a row that met a duplicate.
+    /// One-row batches in a row whose duplicate could be neither proven nor ruled out.
     pub conflicts: u32,
     pub literals: Vec<String>,
     pub net: Compaction,
@@ -93,7 +93,7 @@ impl Line {
             Some(None) => Frontier::End,
         };
         let statements = sides.statements();
-        let literals = copy::key_literals(&statements)
+        let literals = copy::key_literals(&statements, "d")
             .ok_or_else(|| Trouble::Definite(Told::new("the key has a type that cannot be paged by")))?;
         let reader = Reader::open(server, &position, sides.watched()).await?;
         let now = Instant::now();

@@ -19,8 +19,9 @@
 //! # Duplicates
 //!
 //! Within a round the shadow may hold rows from the future of the position. So a duplicate of a unique value is
-//! only believed where no row is from the future: in a batch of one row, again and again after catch-ups, or in
-//! a window that ends at its target and rebuilds all that it touched.
+//! only believed where no row is from the future: in a window that ends at its target and rebuilds all that it
+//! touched. A batch meets rows that are older than its snapshot. It is believed when it is down to one row, and
+//! one look at the live table shows both rows with that value.
 
 use std::time::{Duration, Instant};
 
@@ -29,8 +30,9 @@ use super::trouble::Trouble;
 use crate::error::Told;
 use crate::journal::store;
 use crate::lifecycle::notice::Notice;
+use crate::mysql::apply::Form;
 use crate::mysql::binlog::stream::Beat;
-use crate::mysql::copy;
+use crate::mysql::copy::{self, Duplicate};
 use crate::rows::gtid_set::GtidSet;
 use crate::rows::key_range::{Bound, Frontier};
 use crate::schema::table::string_literal;
@@ -43,7 +45,8 @@ const WINDOW_AGE: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_millis(100);
 /// The journal's position follows a stream without rows of ours only so often: each save is a transaction.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
-/// A batch of one row that met a duplicate so often, with a catch-up between any two, has a real one.
+/// Where a duplicate cannot be asked about, a batch of one row that meets it so often, with a catch-up between any
+/// two, is believed.
 const CONFLICTS_MAX: u32 = 5;
 /// A catch-up that takes no longer than this leaves little to do under the lock.
 const CLOSE: Duration = Duration::from_millis(500);
@@ -84,7 +87,7 @@ impl Line {
             match self.batch().await {
                 Ok(()) => self.conflicts = 0,
                 Err(Trouble::Duplicate(why)) => {
-                    self.conflict_in_batch(why)?;
+                    self.conflict_in_batch(&why).await?;
                     break;
                 }
                 Err(Trouble::Locked(_)) => {
@@ -144,17 +147,33 @@ impl Line {
         if ended { self.tell(notice) } else { self.tell_now_and_then(|| notice) }
     }
 
-    fn conflict_in_batch(&mut self, why: String) -> Result<(), Trouble> {
-        if self.pacing.rows() == 1 {
-            self.conflicts += 1;
+    /// The batch was rolled back. It is tried again after a catch-up, smaller; and a batch of one row is asked
+    /// whether its duplicate is one.
+    async fn conflict_in_batch(&mut self, why: &str) -> Result<(), Trouble> {
+        if self.pacing.rows() > 1 {
+            self.pacing.halve();
+            return Ok(());
         }
-        if self.conflicts > CONFLICTS_MAX {
-            return Err(Trouble::Definite(Told::new(format!(
-                "two rows have the same value for a unique key: {why}"
-            ))));
+        self.catch_up_with_server().await?;
+        let lo = match &self.frontier {
+            Frontier::At(key) => Some(key),
+            Frontier::Start | Frontier::End => None,
+        };
+        let statements = self.applier.statements();
+        let found = copy::duplicate(&mut self.copier, statements, &self.sides.shadow, lo, why).await?;
+        match found {
+            Duplicate::Proven(one, other) => Err(Trouble::Definite(Told::new(format!(
+                "the rows with the keys ({one}) and ({other}) would have the same value for a unique key: {why}"
+            )))),
+            Duplicate::Unknown if self.conflicts >= CONFLICTS_MAX => Err(Trouble::Definite(Told::new(
+                format!("a row has the same value for a unique key as another: {why}"),
+            ))),
+            Duplicate::Unknown => {
+                self.conflicts += 1;
+                Ok(())
+            }
+            Duplicate::Passed => Ok(()),
         }
-        self.pacing.halve();
-        Ok(())
     }
 
     /// Until the position contains all that the server has committed by now.
@@ -299,8 +318,11 @@ impl Line {
         Ok(())
     }
 
+    /// A transaction larger than a window is applied in parts. Not after a conflict: within a transaction the
+    /// live table may hold for a moment what the shadow's keys forbid.
     fn full(&self) -> bool {
-        self.net.entries() >= self.care.entries || self.net.bytes() >= self.care.bytes
+        let large = self.net.entries() >= self.care.entries || self.net.bytes() >= self.care.bytes;
+        large && self.care.form == Form::Update
     }
 
     /// At the end of a transaction a window is closed a little earlier, so that the next one rarely splits it.

@@ -56,6 +56,29 @@ pub fn supported(from: &Column, to: &Column) -> bool {
     }
 }
 
+/// Whether two different keys of `from` stay different in `to`, and the other way round.
+///
+/// If not, the shadow's key would find the row of another key, and overwrite or delete it without a word. A
+/// conversion that fails loudly (a number out of range, a text too long) is no danger here; one that rounds, pads
+/// or strips is.
+pub fn keeps_keys_apart(from: &Column, to: &Column) -> bool {
+    if from.column_type == to.column_type {
+        return true;
+    }
+    match (from.data_type.as_str(), to.data_type.as_str()) {
+        ("decimal", "decimal") => scale(from) == scale(to),
+        ("decimal", _) | (_, "decimal") => false,
+        ("varchar", "varchar") | ("char", "char") | ("varbinary", "varbinary") | ("enum", "enum") => true,
+        _ => family(from) == Family::Exact && family(to) == Family::Exact,
+    }
+}
+
+/// `2` of `decimal(10,2) unsigned`.
+fn scale(column: &Column) -> Option<&str> {
+    let inner = column.column_type.split_once('(')?.1.split_once(')')?.0;
+    Some(inner.split_once(',').map_or("0", |(_, scale)| scale))
+}
+
 /// One label list begins with the other, so the ordinals (bits) they share mean the same labels.
 fn same_labels_then_more(a: &str, b: &str) -> bool {
     let inner = |t: &str| t.trim_end_matches(')').to_owned();
@@ -104,6 +127,16 @@ mod tests {
         assert!(supported(&column("varchar", "varchar(5)"), &column("text", "text")));
         assert!(!supported(&column("int", "int"), &column("enum", "enum('a')")));
         assert!(!supported(&column("timestamp", "timestamp"), &column("datetime", "datetime")));
+    }
+
+    #[test]
+    fn a_key_is_not_rounded_padded_or_stripped() {
+        assert!(keeps_keys_apart(&column("int", "int"), &column("bigint", "bigint")));
+        assert!(keeps_keys_apart(&column("decimal", "decimal(5,2)"), &column("decimal", "decimal(9,2)")));
+        assert!(!keeps_keys_apart(&column("decimal", "decimal(5,2)"), &column("decimal", "decimal(5,1)")));
+        assert!(!keeps_keys_apart(&column("datetime", "datetime(6)"), &column("datetime", "datetime")));
+        assert!(!keeps_keys_apart(&column("varchar", "varchar(9)"), &column("char", "char(9)")));
+        assert!(!keeps_keys_apart(&column("varbinary", "varbinary(9)"), &column("binary", "binary(9)")));
     }
 
     #[test]

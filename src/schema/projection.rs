@@ -7,7 +7,7 @@
 use super::conversion;
 use super::key;
 use super::statement::Alter;
-use super::table::{Column, Table, same_name};
+use super::table::{Column, Key, Table, same_name};
 
 /// Why two definitions cannot be kept equal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +22,10 @@ pub enum Unmappable {
     NoSharedKey,
     #[error("this version does not convert column {column} from {from} to {to}")]
     Conversion { column: String, from: String, to: String },
+    #[error(
+        "column {column} is part of the key that finds a row, and {from} and {to} do not keep the same keys apart"
+    )]
+    KeyConversion { column: String, from: String, to: String },
     #[error(
         "column {column} ({column_type}) is NOT NULL without a default, and its type has no implicit one, so rows that do not know it could not be written"
     )]
@@ -63,13 +67,16 @@ impl Mapping {
         if !old.keys.iter().any(|k| key::identifies_rows(old, k)) {
             reasons.push(Unmappable::NoKey);
         }
-        match key::shared(old, new, &pairs).first() {
-            Some(&keys) if reasons.is_empty() => Ok(Self { old: old.clone(), new: new.clone(), pairs, keys }),
-            None if !reasons.contains(&Unmappable::NoKey) => {
+        let Some(&keys) = key::shared(old, new, &pairs).first() else {
+            if !reasons.contains(&Unmappable::NoKey) {
                 reasons.push(Unmappable::NoSharedKey);
-                Err(reasons)
             }
-            _ => Err(reasons),
+            return Err(reasons);
+        };
+        reasons.extend(key_conversions(old, new, &pairs, &old.keys[keys.0]));
+        match reasons.is_empty() {
+            true => Ok(Self { old: old.clone(), new: new.clone(), pairs, keys }),
+            false => Err(reasons),
         }
     }
 
@@ -109,6 +116,20 @@ fn pair_columns(old: &Table, new: &Table, alter: &Alter) -> Result<Vec<(usize, u
     }
     pairs.sort_unstable();
     Ok(pairs)
+}
+
+fn key_conversions(old: &Table, new: &Table, pairs: &[(usize, usize)], key: &Key) -> Vec<Unmappable> {
+    let in_key = |column: &Column| key::column_names(key).iter().any(|name| same_name(name, &column.name));
+    pairs
+        .iter()
+        .map(|&(o, n)| (&old.columns[o], &new.columns[n]))
+        .filter(|(from, to)| in_key(from) && !conversion::keeps_keys_apart(from, to))
+        .map(|(from, to)| Unmappable::KeyConversion {
+            column: from.name.clone(),
+            from: from.column_type.clone(),
+            to: to.column_type.clone(),
+        })
+        .collect()
 }
 
 fn unfillable(table: &Table, mapped: impl Fn(usize) -> bool) -> impl Iterator<Item = Unmappable> {
@@ -175,13 +196,7 @@ pub struct Projection {
 }
 
 impl Projection {
-    fn new(
-        source: &Table,
-        target: &Table,
-        pairs: &[(usize, usize)],
-        key: &super::table::Key,
-        target_key: &str,
-    ) -> Self {
+    fn new(source: &Table, target: &Table, pairs: &[(usize, usize)], key: &Key, target_key: &str) -> Self {
         let mapped = pairs
             .iter()
             .filter(|&&(_, t)| !target.columns[t].generated)
