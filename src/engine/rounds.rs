@@ -211,8 +211,9 @@ impl Line {
     /// Applies what comes until the stream is quiet for a moment.
     pub async fn follow(&mut self) -> Result<(), Trouble> {
         self.breathe().await?;
-        self.careful_window(Until::Quiet).await?;
-        self.care = Care::USUAL;
+        if self.careful_window(Until::Quiet).await? {
+            self.care = Care::USUAL;
+        }
         let changes = self.applied;
         self.tell_now_and_then(|| Notice::Following { changes });
         Ok(())
@@ -226,19 +227,22 @@ impl Line {
         Ok(())
     }
 
-    async fn careful_window(&mut self, until: Until<'_>) -> Result<(), Trouble> {
+    /// Whether a window was applied; if not, it will be read again.
+    async fn careful_window(&mut self, until: Until<'_>) -> Result<bool, Trouble> {
         match self.window(until).await {
-            Ok(()) => Ok(()),
-            Err(Trouble::Duplicate(why)) => self.conflict_in_window(why).await,
-            Err(Trouble::Locked(_)) => self.reopen().await,
-            Err(trouble) => Err(trouble),
+            Ok(()) => return Ok(true),
+            Err(Trouble::Duplicate(why)) => self.conflict_in_window(why).await?,
+            Err(Trouble::Locked(_)) => self.reopen().await?,
+            Err(trouble) => return Err(trouble),
         }
+        Ok(false)
     }
 
     /// A window that was refused for a duplicate is read again and applied with more care, or not at all.
     pub async fn conflict_in_window(&mut self, why: String) -> Result<(), Trouble> {
         let careful = if self.exact { Care::REBUILD } else { Care::WHOLE };
         let real = self.care == careful;
+        tracing::debug!(%why, ?careful, real, "a window met a duplicate");
         self.reopen().await?;
         if real {
             self.care = Care::USUAL;

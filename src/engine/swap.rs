@@ -61,6 +61,7 @@ impl Line {
                 Ok(Attempt::Swapped(freeze))
             }
             Err(trouble) => {
+                self.applier.rollback().await?;
                 swap.unlock(self.applier.session()).await?;
                 self.after_failure(&swap, trouble).await
             }

@@ -10,7 +10,7 @@ use crate::rows::compaction::{Compaction, Origin, Row};
 use crate::rows::gtid_set::GtidSet;
 use crate::rows::key_range::Frontier;
 use crate::rows::statements::{Staging, Statements};
-use crate::session::{Session, SqlError, text};
+use crate::session::{Remedy, Session, SqlError, text};
 use crate::settings::Server;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,16 +74,16 @@ impl Applier {
     async fn create_staging(&mut self) -> Result<(), SqlError> {
         for staging in Staging::ALL {
             self.session.run(&format!("DROP TEMPORARY TABLE IF EXISTS {}", staging.name())).await?;
-            if staging == Staging::Carried && !self.statements.carries() {
-                continue;
-            }
+        }
+        for staging in self.staging().collect::<Vec<_>>() {
             self.session.run(&self.statements.create(staging)).await?;
         }
         self.staged.clear();
         self.session.run("COMMIT").await.map(|_| ())
     }
 
-    /// Applies the net effect of some changes within the open transaction.
+    /// Applies the net effect of some changes within the open transaction. Where updating meets a duplicate, as
+    /// when two rows exchange a unique value, the same changes are applied by rebuilding.
     pub async fn apply(
         &mut self,
         plan: &ColumnPlan,
@@ -94,6 +94,27 @@ impl Applier {
         if net.is_empty() {
             return Ok(());
         }
+        if form == Form::Rebuild {
+            return self.write(plan, net, frontier, form).await;
+        }
+        self.session.run("SAVEPOINT before_part").await?;
+        match self.write(plan, net, frontier, form).await {
+            Err(ApplyError::Sql(error)) if error.remedy() == Remedy::Duplicate => {
+                self.staged = self.staging().collect();
+                self.session.run("ROLLBACK TO SAVEPOINT before_part").await?;
+                self.write(plan, net, frontier, Form::Rebuild).await
+            }
+            other => other,
+        }
+    }
+
+    async fn write(
+        &mut self,
+        plan: &ColumnPlan,
+        net: &Compaction,
+        frontier: &Frontier,
+        form: Form,
+    ) -> Result<(), ApplyError> {
         self.clear_staging().await?;
         let carries = self.statements.carries();
         let moved = if carries { self.stage_moved(plan, net, form).await? } else { 0 };
@@ -125,15 +146,23 @@ impl Applier {
     pub async fn commit(&mut self, fence: Fence, position: &GtidSet) -> Result<(), FenceError> {
         let moved = self.session.run(&fence.advance(&position.to_string())).await?;
         if moved.affected != 1 {
-            self.session.run("ROLLBACK").await?;
+            self.rollback().await?;
             return Err(FenceError::Fenced);
         }
         self.session.run("COMMIT").await?;
         Ok(())
     }
 
+    /// Also brings back what an earlier window had staged, where this one had cleared it away.
     pub async fn rollback(&mut self) -> Result<(), SqlError> {
+        self.staged = self.staging().collect();
         self.session.run("ROLLBACK").await.map(|_| ())
+    }
+
+    /// The staging tables of this direction.
+    fn staging(&self) -> impl Iterator<Item = Staging> {
+        let carries = self.statements.carries();
+        Staging::ALL.into_iter().filter(move |staging| carries || *staging != Staging::Carried)
     }
 
     async fn clear_staging(&mut self) -> Result<(), SqlError> {

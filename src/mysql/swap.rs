@@ -47,9 +47,8 @@ impl Swap {
             .map(|_| ())
     }
 
-    /// Lets the application go on. What was not committed is given up.
+    /// Lets the application go on. The caller has committed, or rolls back first.
     pub async fn unlock(&self, session: &mut Session) -> Result<(), SqlError> {
-        session.run("ROLLBACK").await?;
         session.run("UNLOCK TABLES").await.map(|_| ())
     }
 

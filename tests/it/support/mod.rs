@@ -2,6 +2,7 @@
 
 pub mod process;
 pub mod server;
+pub mod table;
 pub mod writers;
 
 use std::sync::OnceLock;

@@ -1,12 +1,18 @@
 //! Runs the rsc binary.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::process::Command;
 
 use super::server::Server;
+
+/// No run of a test takes a tenth of this; it only ends what hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary with the connection to a server. Output is JSON unless the arguments say otherwise.
 pub struct Rsc {
@@ -25,22 +31,35 @@ impl Rsc {
         Self { port: server.port() }
     }
 
+    /// Waits for the end. A run that does not end fails the test, with what it has said.
     pub async fn run(&self, arguments: &[&str]) -> Run {
-        let output = Command::new(env!("CARGO_BIN_EXE_rsc"))
+        let (mut out, mut err) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rsc"))
             .args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--user", "root"])
             .args(["--output", "json"])
             .args(arguments)
             .stdin(Stdio::null())
+            .stdout(out.try_clone().unwrap())
+            .stderr(err.try_clone().unwrap())
             .kill_on_drop(true)
-            .output()
-            .await
+            .spawn()
             .expect("the binary starts");
-        Run {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
+        let run = Run {
+            code: ended.as_ref().map_or(-1, |status| status.as_ref().unwrap().code().unwrap_or(-1)),
+            stdout: read(&mut out),
+            stderr: read(&mut err),
+        };
+        assert!(ended.is_ok(), "{arguments:?} did not end within {PATIENCE:?}: {run}");
+        run
     }
+}
+
+fn read(file: &mut File) -> String {
+    let mut bytes = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl Run {

@@ -1,0 +1,66 @@
+//! A table of its own schema on the shared server, and what is asked of it again and again.
+
+use mysql_async::Conn;
+use mysql_async::prelude::{FromRow, Queryable};
+
+use super::process::{Rsc, Run};
+use super::shared;
+
+pub struct Table {
+    pub conn: Conn,
+    pub schema: String,
+}
+
+impl Table {
+    /// `definition` is what stands between the parentheses of CREATE TABLE t.
+    pub async fn create(definition: &str) -> Self {
+        let schema = shared().fresh_database().await;
+        let mut conn = shared().conn().await.unwrap();
+        conn.query_drop(format!("USE {schema}")).await.unwrap();
+        conn.query_drop(format!("CREATE TABLE t ({definition})")).await.unwrap();
+        Self { conn, schema }
+    }
+
+    pub async fn run(&mut self, sql: &str) {
+        self.conn.query_drop(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+    }
+
+    pub async fn all<T: FromRow + Send + 'static>(&mut self, sql: &str) -> Vec<T> {
+        self.conn.query(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"))
+    }
+
+    /// Integers from 1 to `rows` into `t`; `values` are expressions over `i`.
+    pub async fn fill(&mut self, columns: &str, values: &str, rows: u64) {
+        self.run("SET SESSION cte_max_recursion_depth = 10000000").await;
+        self.run(&format!(
+            "INSERT INTO t ({columns}) WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < {rows}) \
+             SELECT {values} FROM c"
+        ))
+        .await;
+    }
+
+    pub async fn migrate(&self, clauses: &str, more: &[&str]) -> Run {
+        let arguments = ["migrate", "--database", &self.schema, "--table", "t", "--alter", clauses];
+        Rsc::on(shared()).run(&[&arguments[..], more].concat()).await
+    }
+
+    /// Migrates and returns the change's number.
+    pub async fn migrated(&self, clauses: &str, more: &[&str]) -> u64 {
+        let run = self.migrate(clauses, more).await;
+        assert_eq!(run.code, 0, "{run}");
+        run.done()["id"].as_u64().unwrap()
+    }
+
+    pub async fn ask(&self, verb: &str, id: u64) -> Run {
+        Rsc::on(shared()).run(&[verb, &id.to_string()]).await
+    }
+
+    pub async fn asked(&self, verb: &str, id: u64) {
+        let run = self.ask(verb, id).await;
+        assert_eq!(run.code, 0, "{run}");
+    }
+
+    pub async fn tables(&mut self) -> Vec<String> {
+        self.all("SHOW TABLES").await
+    }
+}

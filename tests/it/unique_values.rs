@@ -1,0 +1,78 @@
+//! A duplicate is reported with both rows when it is real, and survived when it is not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mysql_async::prelude::Queryable;
+
+use crate::support::shared;
+use crate::support::table::Table;
+
+#[tokio::test]
+async fn a_new_unique_key_that_rows_violate_ends_the_change_with_both_keys() {
+    let mut table = Table::create("id int PRIMARY KEY, u int").await;
+    table.fill("id, u", "i, i", 3_000).await;
+    table.run("UPDATE t SET u = 17 WHERE id = 2500").await;
+    let run = table.migrate("ADD UNIQUE KEY one_u (u)", &["--batch-time", "5ms"]).await;
+    assert_eq!(run.code, 4, "{run}");
+    assert!(run.stdout.contains("(2500)") && run.stdout.contains("(17)"), "both rows are named: {run}");
+    assert!(run.stdout.contains("Duplicate entry '17'"), "the value is named: {run}");
+    assert_eq!(table.tables().await, ["t"], "the shadow is gone");
+    let counts: Vec<(u64, u64)> = table.all("SELECT COUNT(*), SUM(u = 17) FROM t").await;
+    assert_eq!(counts, [(3_000, 2)], "the live table is as it was");
+}
+
+#[tokio::test]
+async fn a_row_that_would_merge_with_another_under_a_coarser_key_is_not_overwritten() {
+    let mut table = Table::create("k varchar(20) COLLATE utf8mb4_bin PRIMARY KEY, n int").await;
+    table.run("INSERT INTO t VALUES ('a', 1), ('b', 2), ('A', 3)").await;
+    let run = table.migrate("MODIFY k varchar(20) COLLATE utf8mb4_0900_ai_ci NOT NULL", &[]).await;
+    assert_eq!(run.code, 4, "{run}");
+    let rows: Vec<(String, i32)> = table.all("SELECT k, n FROM t ORDER BY n").await;
+    assert_eq!(rows, [("a".into(), 1), ("b".into(), 2), ("A".into(), 3)]);
+}
+
+/// Values wander between rows on both sides of the frontier all the time, and are never held by two.
+#[tokio::test(flavor = "multi_thread")]
+async fn unique_values_that_change_hands_during_the_copy_are_no_duplicates() {
+    let mut table = Table::create("id int PRIMARY KEY, u int NULL, UNIQUE KEY one_u (u)").await;
+    table.fill("id, u", "i, i", 20_000).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let (schema, stopped) = (table.schema.clone(), Arc::clone(&stop));
+    let wanderer = tokio::spawn(async move {
+        let mut conn = shared().conn().await.unwrap();
+        let mut turn = 0;
+        while !stopped.load(Ordering::Relaxed) {
+            let (a, b) = (1 + turn * 7 % 10_000, 10_001 + turn * 13 % 9_999);
+            conn.query_drop("BEGIN").await.unwrap();
+            let t = format!("{schema}.t");
+            let values: Vec<i32> = conn
+                .query(format!("SELECT u FROM {t} WHERE id IN ({a}, {b}) ORDER BY id FOR UPDATE"))
+                .await
+                .unwrap();
+            conn.query_drop(format!("UPDATE {t} SET u = NULL WHERE id = {a}")).await.unwrap();
+            conn.query_drop(format!("UPDATE {t} SET u = {} WHERE id = {b}", values[0])).await.unwrap();
+            conn.query_drop(format!("UPDATE {t} SET u = {} WHERE id = {a}", values[1])).await.unwrap();
+            conn.query_drop("COMMIT").await.unwrap();
+            turn += 1;
+        }
+        turn
+    });
+    let run = table.migrate("ADD COLUMN extra int", &["--batch-time", "20ms"]).await;
+    assert_eq!(run.code, 0, "{run}");
+    let id = run.done()["id"].as_u64().unwrap();
+    for verb in ["revert", "reapply", "revert"] {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        table.asked(verb, id).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let turns = wanderer.await.unwrap();
+    assert!(turns > 100, "only {turns} exchanges, which proves little");
+    table.asked("reapply", id).await;
+    let different: Vec<u64> = table
+        .all(&format!("SELECT COUNT(*) FROM t JOIN _rsc{id}_t_old o USING (id) WHERE NOT t.u <=> o.u"))
+        .await;
+    assert_eq!(different, [0]);
+    let counts: Vec<(u64, u64)> = table.all("SELECT COUNT(*), COUNT(DISTINCT u) FROM t").await;
+    assert_eq!(counts, [(20_000, 20_000)]);
+}
