@@ -9,11 +9,7 @@ pub fn identifies_rows(table: &Table, key: &Key) -> bool {
         && key.parts.iter().all(|part| {
             !part.prefix
                 && !part.nullable
-                && part
-                    .column
-                    .as_deref()
-                    .and_then(|name| table.column(name))
-                    .is_some_and(|column| compares_exactly(column))
+                && part.column.as_deref().and_then(|name| table.column(name)).is_some_and(compares_exactly)
         })
 }
 

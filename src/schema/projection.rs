@@ -47,9 +47,9 @@ impl Mapping {
         let mut reasons = Vec::new();
         for &(o, n) in &pairs {
             let (from, to) = (&old.columns[o], &new.columns[n]);
-            if !from.generated
-                && !to.generated
-                && !(conversion::supported(from, to) && conversion::supported(to, from))
+            if !(from.generated
+                || to.generated
+                || conversion::supported(from, to) && conversion::supported(to, from))
             {
                 reasons.push(Unmappable::Conversion {
                     column: from.name.clone(),

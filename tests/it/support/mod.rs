@@ -1,5 +1,6 @@
 //! What the tests stand on.
 
+pub mod process;
 pub mod server;
 pub mod writers;
 
