@@ -155,7 +155,7 @@ fn statement_error(error: SqlError) -> Error {
         SqlError::Server { .. } => {
             let told = Told::new(format!("the server does not accept the statement: {error}"));
             refused(
-                told.next("correct what follows --alter; the server judged it on an empty copy of the table"),
+                told.next("correct what follows --alter (the server tried it on an empty copy of the table)"),
             )
         }
         SqlError::Lost(_) | SqlError::Unreachable { .. } => sql_error(error),

@@ -403,7 +403,8 @@ fn explain(job: &Job, halt: Halt) -> Error {
             }
         }
         Halt::Failed(told) => Error::Failed(
-            told.state(format!("change {id} has failed; the live table was not touched, the shadow is removed")),
+            told.state(format!("change {id} has failed; the live table was not touched, the shadow is removed"))
+                .next("mend what is named above, and start again with `rsc migrate`"),
         ),
         Halt::Blocked(told) => {
             let told = told
