@@ -10,26 +10,48 @@ use crate::settings::option_file;
 use crate::settings::profile::{self, Profile};
 use crate::settings::{Server, SslMode};
 
-/// Online schema change for MySQL that can be taken back.
-///
-/// `rsc migrate` changes a live table without blocking it; `rsc revert` takes the change back, with every row
-/// written since.
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done
+    1  failed unexpectedly
+    2  usage or configuration; nothing was touched
+    3  refused; nothing was touched
+    4  failed; the live table is untouched and the shadow is removed
+    5  stopped; can be resumed
+    6  revert refused
+    8  driven by another process
+  130  interrupted; can be resumed";
+
+const MIGRATE: &str = "\
+Builds a table with the new schema, copies the rows while the application goes
+on writing, swaps the two under a lock of milliseconds, and keeps the old one,
+so that `rsc revert` can take the change back with every row written since.
+
+Examples:
+  rsc migrate --alter \"ALTER TABLE shop.users DROP COLUMN title\"
+  rsc migrate --database shop --table users --alter \"DROP COLUMN title\"
+  rsc migrate --resume 7";
+
+/// Online schema change for MySQL that can be taken back
 #[derive(Debug, Parser)]
 #[command(
     name = "rsc",
     version,
     max_term_width = 100,
-    after_help = "Exit codes: 0 done; 1 failed unexpectedly; 2 usage or configuration; 3 refused, nothing was \
-                  touched; 4 failed, live table untouched and shadow removed; 5 stopped, can be resumed; 6 revert \
-                  refused; 8 driven by another process; 130 interrupted, can be resumed."
+    disable_help_flag = true,
+    disable_help_subcommand = true,
+    after_help = EXIT_CODES
 )]
 pub struct Cli {
     #[command(flatten)]
     pub connection: Connection,
 
-    /// What stdout is for: people, or programs (one JSON object a line; logs go to stderr)
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text, env = "RSC_OUTPUT", help_heading = "Output")]
+    /// For people, or for programs: one JSON object a line
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, env = "RSC_OUTPUT", hide_env = true, help_heading = "Output", display_order = 100)]
     pub output: Format,
+    /// Print help
+    #[arg(long, short, global = true, action = clap::ArgAction::HelpShort, help_heading = "Output", display_order = 101)]
+    help: Option<bool>,
 
     #[command(subcommand)]
     pub command: Command,
@@ -42,62 +64,66 @@ pub enum Format {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Connection")]
+#[command(next_help_heading = "Connection (each also by environment: RSC_HOST, RSC_PORT …)")]
 pub struct Connection {
     /// Server to connect to [default: 127.0.0.1]
-    #[arg(long, global = true, env = "RSC_HOST")]
+    #[arg(long, global = true, env = "RSC_HOST", hide_env = true)]
     pub host: Option<String>,
     /// Its port [default: 3306]
-    #[arg(long, short = 'P', global = true, env = "RSC_PORT")]
+    #[arg(long, short = 'P', global = true, env = "RSC_PORT", hide_env = true)]
     pub port: Option<u16>,
     /// Unix socket, instead of host and port
-    #[arg(long, short = 'S', global = true, env = "RSC_SOCKET")]
+    #[arg(long, short = 'S', global = true, env = "RSC_SOCKET", hide_env = true)]
     pub socket: Option<String>,
     /// MySQL account [default: your login name]
-    #[arg(long, short = 'u', global = true, env = "RSC_USER")]
+    #[arg(long, short = 'u', global = true, env = "RSC_USER", hide_env = true)]
     pub user: Option<String>,
     /// Ask for the password (or set RSC_PASSWORD, or use an option file)
     #[arg(long, global = true)]
     pub ask_password: bool,
     /// The password; everyone who can list processes can read it
-    #[arg(long, global = true, hide_env_values = true, env = "RSC_PASSWORD")]
+    #[arg(long, global = true, env = "RSC_PASSWORD", hide_env = true)]
     pub password: Option<String>,
     /// Schema of the table, where the statement does not name it
-    #[arg(long, short = 'D', global = true, env = "RSC_DATABASE")]
+    #[arg(long, short = 'D', global = true, env = "RSC_DATABASE", hide_env = true)]
     pub database: Option<String>,
     /// MySQL option file, groups [client] and [rsc] [default: ~/.my.cnf]
-    #[arg(long, global = true, env = "RSC_DEFAULTS_FILE")]
+    #[arg(long, global = true, env = "RSC_DEFAULTS_FILE", hide_env = true)]
     pub defaults_file: Option<PathBuf>,
     /// Configuration file with named profiles
-    #[arg(long, global = true, env = "RSC_CONFIG", requires = "profile")]
+    #[arg(long, global = true, env = "RSC_CONFIG", hide_env = true, requires = "profile")]
     pub config: Option<PathBuf>,
     /// The profile to take from --config [default file: rsc.toml]
-    #[arg(long, global = true, env = "RSC_PROFILE")]
+    #[arg(long, global = true, env = "RSC_PROFILE", hide_env = true)]
     pub profile: Option<String>,
     /// Encryption [default: disabled]
-    #[arg(long, global = true, value_enum, env = "RSC_SSL_MODE")]
+    #[arg(long, global = true, value_enum, env = "RSC_SSL_MODE", hide_env = true)]
     pub ssl_mode: Option<SslMode>,
     /// File with the certificates of trusted authorities (PEM)
-    #[arg(long, global = true, env = "RSC_SSL_CA")]
+    #[arg(long, global = true, env = "RSC_SSL_CA", hide_env = true)]
     pub ssl_ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Migrate(Migrate),
+    /// Take a change back, keeping every row written since
     Revert(Id),
+    /// Apply a reverted change again
     Reapply(Id),
+    /// Keep the schema that serves for good; drop the other table
     Complete(Id),
+    /// Give up a change that has not swapped yet
     Cancel(Id),
+    /// Show all changes on the server
     List,
+    /// Show where a change stands and what to type next
     Status(Id),
 }
 
-/// Change the schema of a live table.
-///
-/// Builds a table with the new schema, copies the rows while the application goes on writing, swaps the two under
-/// a lock of milliseconds, and keeps the old one current so that `rsc revert` can take the change back.
+/// Change the schema of a live table
 #[derive(Debug, Args)]
+#[command(after_help = MIGRATE)]
 pub struct Migrate {
     /// The change: "ALTER TABLE db.t …", or only its clauses together with --database and --table
     #[arg(long, required_unless_present = "resume", conflicts_with = "resume")]
@@ -108,13 +134,14 @@ pub struct Migrate {
     /// Go on with a change that was interrupted
     #[arg(long, value_name = "ID")]
     pub resume: Option<u64>,
-    /// Who keeps the stream after the swap
+    /// Who keeps the old table current after the swap: `none` (a revert catches up from the binlog first) or `stay`
+    /// (this process, until it is stopped or the change ends)
     #[arg(long, value_enum, default_value_t = Agent::None)]
     pub agent: Agent,
     /// How long a copy batch should take; no snapshot is held longer
     #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = humantime::parse_duration)]
     pub batch_time: Duration,
-    /// How long an attempt to lock the tables may wait, and the application with it; whole seconds
+    /// How long an attempt to lock the tables may wait, and the application with it
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = whole_seconds)]
     pub cutover_lock_timeout: Duration,
     /// How long after a swap the change can be taken back
@@ -132,7 +159,7 @@ pub enum Agent {
 
 #[derive(Debug, Args)]
 pub struct Id {
-    /// The change's number, as `rsc migrate` printed it and `rsc list` shows it
+    /// The change's number; `rsc list` shows it
     pub id: u64,
 }
 

@@ -65,9 +65,14 @@ impl From<mysql_async::Error> for SqlError {
     fn from(error: mysql_async::Error) -> Self {
         match error {
             mysql_async::Error::Server(e) => SqlError::Server { code: e.code, message: e.message },
-            other => SqlError::Lost(other.to_string()),
+            other => SqlError::Lost(plainly(&other)),
         }
     }
+}
+
+/// The driver says twice that reading or writing failed, before it says why.
+fn plainly(error: &mysql_async::Error) -> String {
+    error.to_string().replace("Input/output error: ", "")
 }
 
 /// How a statement ended.
@@ -109,7 +114,7 @@ impl Session {
             Ok(Err(mysql_async::Error::Server(e))) => {
                 return Err(SqlError::Server { code: e.code, message: e.message });
             }
-            Ok(Err(e)) => return Err(unreachable(e.to_string())),
+            Ok(Err(e)) => return Err(unreachable(plainly(&e))),
             Err(_) => return Err(unreachable(format!("no answer within {CONNECT_TIMEOUT:?}"))),
         };
         Ok(Self { conn, answering: false })

@@ -15,7 +15,7 @@ use crate::mysql::preflight;
 use crate::mysql::shadow;
 use crate::output::duration;
 use crate::schema::projection::Mapping;
-use crate::schema::statement::Alter;
+use crate::schema::statement::{Alter, Refusal};
 use crate::schema::table::{Table, TableName};
 use crate::session::{Session, SqlError};
 
@@ -57,8 +57,10 @@ async fn begin(
     text: &str,
     database: Option<&str>,
 ) -> Result<u64, Error> {
-    let alter = Alter::parse(text).map_err(|e| refused(Told::new(e)))?;
-    let name = alter.resolve(database, migrate.table.as_deref()).map_err(|e| usage(&e.to_string()))?;
+    let alter = Alter::parse(text).map_err(|e| refused(advice(&e)))?;
+    let name = alter
+        .resolve(database, migrate.table.as_deref())
+        .map_err(|e| Error::Usage(advice(&e).state("nothing was touched")))?;
     let mut session = context.session().await?;
     let table = find(&mut session, &name).await?;
     let facts = preflight::gather(&mut session, table.clone()).await.map_err(sql_error)?;
@@ -141,14 +143,20 @@ async fn try_statement(
     }
     match Mapping::between(table, &after, alter) {
         Ok(_) => Ok(()),
-        Err(reasons) => refuse_all(reasons.into_iter().map(Told::new).collect()),
+        Err(reasons) => {
+            let told = |reason| Told::new(reason).next("give --alter without the clause that does this");
+            refuse_all(reasons.into_iter().map(told).collect())
+        }
     }
 }
 
 fn statement_error(error: SqlError) -> Error {
     match error {
         SqlError::Server { .. } => {
-            refused(Told::new(format!("the server does not accept the statement: {error}")))
+            let told = Told::new(format!("the server does not accept the statement: {error}"));
+            refused(
+                told.next("correct what follows --alter (the server tried it on an empty copy of the table)"),
+            )
         }
         SqlError::Lost(_) | SqlError::Unreachable { .. } => sql_error(error),
     }
@@ -166,6 +174,15 @@ async fn warn_of_retention(context: &Context, options: &Options) {
             duration(std::time::Duration::from_secs(kept)),
             duration(std::time::Duration::from_secs(options.revert_window_s)),
         ));
+    }
+}
+
+/// The sentence of a [`Refusal`] ends in what to do.
+fn advice(refusal: &Refusal) -> Told {
+    let sentence = refusal.to_string();
+    match sentence.rsplit_once(": ") {
+        Some((what, next)) => Told::new(what).next(next),
+        None => Told::new(sentence),
     }
 }
 

@@ -107,8 +107,12 @@ async fn attempt(job: &Job, ask: &mut Option<Verb>) -> Result<Change, Halt> {
     let Driver { mut session, ownership, change, .. } = driver;
     // If this fails the lease runs out by itself.
     let _ = ownership.release(&mut session).await;
-    if result.is_ok() && change.state.ended() {
-        store::forget_stream(&mut session, change.id).await?;
+    // Also a change that has failed needs its stream row no more.
+    if change.state.ended() {
+        let forgotten = store::forget_stream(&mut session, change.id).await;
+        result?;
+        forgotten?;
+        return Ok(change);
     }
     result.map(|()| change)
 }
@@ -407,7 +411,8 @@ fn explain(job: &Job, halt: Halt) -> Error {
             }
         }
         Halt::Failed(told) => Error::Failed(
-            told.state(format!("change {id} has failed; the live table was not touched, the shadow is removed")),
+            told.state(format!("change {id} has failed; the live table was not touched, the shadow is removed"))
+                .next("mend what is named above, and start again with `rsc migrate`"),
         ),
         Halt::Blocked(told) => {
             let told = told
@@ -427,7 +432,7 @@ fn explain(job: &Job, halt: Halt) -> Error {
             Trouble::Interrupted => Error::Interrupted(
                 Told::new(format!("interrupted; change {id} has stopped"))
                     .state(kept)
-                    .next(format!("to go on, `rsc migrate --resume {id}`; to give it up and clean up, `rsc cancel {id}` before the swap or `rsc complete {id}` after it")),
+                    .next(format!("to go on, `rsc migrate --resume {id}`; to give it up, `rsc cancel {id}` before the swap or `rsc revert {id}` after it")),
             ),
             Trouble::Stop(told) | Trouble::Definite(told) => Error::Stopped(told.state(kept).next(going_on)),
             Trouble::Lost(why) | Trouble::Locked(why) | Trouble::Duplicate(why) => {

@@ -140,7 +140,8 @@ impl Line {
         let ended = self.frontier == Frontier::End;
         let notice = Notice::Copied {
             rows,
-            estimate: if ended { rows } else { estimate.max(rows) },
+            // Reached only at the end: the server's estimate may be too low.
+            estimate: if ended { rows } else { estimate.max(rows + 1) },
             rows_per_s,
             eta_s: (rows_per_s > 0.0).then(|| if ended { 0.0 } else { left / rows_per_s }),
         };

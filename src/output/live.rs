@@ -10,24 +10,27 @@ use crate::lifecycle::notice::Notice;
 
 /// Without a terminal, what only changes in number is told so often.
 const LINE_EVERY: Duration = Duration::from_secs(5);
+/// A speed that was measured for a shorter time is not worth telling.
+const SPEED_AFTER: Duration = Duration::from_secs(1);
 
 pub struct Live {
     bar: Option<ProgressBar>,
     terminal: bool,
     told_at: Option<Instant>,
+    /// When the first rows of this copy were told of, and how many they were.
+    copy_began: Option<(Instant, u64)>,
 }
 
 impl Live {
     pub fn new() -> Self {
-        Self { bar: None, terminal: std::io::stdout().is_terminal(), told_at: None }
+        Self { bar: None, terminal: std::io::stdout().is_terminal(), told_at: None, copy_began: None }
     }
 
     pub fn notice(&mut self, notice: &Notice) {
         match notice {
-            Notice::Copied { rows, estimate, rows_per_s, eta_s } => {
-                let eta = eta_s.map(|s| format!(", {} left", duration(Duration::from_secs_f64(s.max(0.0)))));
-                let message = format!("{} rows/s{}", count(*rows_per_s as u64), eta.unwrap_or_default());
-                self.progress(*rows, *estimate, &message);
+            Notice::Copied { rows, estimate, .. } => {
+                let speed = self.speed(*rows, *estimate);
+                self.progress(*rows, *estimate, &speed);
             }
             Notice::Behind { seconds } => {
                 self.passing(&format!("catching up, {} behind", duration(Duration::from_secs(*seconds))));
@@ -55,24 +58,34 @@ impl Live {
         }
     }
 
-    fn progress(&mut self, rows: u64, estimate: u64, message: &str) {
-        if self.terminal {
-            let bar = self.bar.get_or_insert_with(|| bar("  copy {bar:30} {percent:>3}%  {msg}"));
-            bar.set_length(estimate.max(1));
-            bar.set_position(rows);
-            bar.set_message(format!("{} of {} rows, {message}", count(rows), count(estimate)));
-        } else if self.due() || rows >= estimate {
-            println!("  copied {} of about {} rows, {message}", count(rows), count(estimate));
+    /// Since the copy began, pauses for catching up included: the last batch alone says little about what is left.
+    fn speed(&mut self, rows: u64, estimate: u64) -> String {
+        let (began, first) = *self.copy_began.get_or_insert_with(|| (Instant::now(), rows));
+        let rows_per_s = (rows - first.min(rows)) as f64 / began.elapsed().as_secs_f64().max(1e-3);
+        if rows_per_s < 1.0 || began.elapsed() < SPEED_AFTER {
+            return String::new();
         }
-        if rows >= estimate && self.terminal {
+        let left = Duration::from_secs_f64(estimate.saturating_sub(rows) as f64 / rows_per_s);
+        format!(", {} rows/s, {} left", count(rows_per_s as u64), duration(left))
+    }
+
+    fn progress(&mut self, rows: u64, estimate: u64, speed: &str) {
+        if rows >= estimate {
             self.finish();
             println!("  copied {} rows", count(rows));
+        } else if self.terminal {
+            let bar = self.bar.get_or_insert_with(|| bar("  {bar:12} {percent:>3}%  {wide_msg}"));
+            bar.set_length(estimate.max(1));
+            bar.set_position(rows);
+            bar.set_message(format!("{} of {} rows{speed}", count(rows), count(estimate)));
+        } else if self.due() {
+            println!("  copied {} of about {} rows{speed}", count(rows), count(estimate));
         }
     }
 
     fn passing(&mut self, message: &str) {
         if self.terminal {
-            let bar = self.bar.get_or_insert_with(|| bar("  {spinner} {msg}"));
+            let bar = self.bar.get_or_insert_with(|| bar("  {spinner} {wide_msg}"));
             bar.set_message(message.to_owned());
             bar.tick();
         } else if self.due() {

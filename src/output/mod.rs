@@ -65,14 +65,14 @@ impl Printer {
                     self.line(&line);
                 }
             }
-            Format::Text => println!("{}", text::list(changes)),
+            Format::Text => println!("{}", text::list(changes, width(&console::Term::stdout()))),
         }
     }
 
     pub fn status(&self, report: &StatusReport<'_>) {
         match self.format {
             Format::Json => self.line(&json::status(report)),
-            Format::Text => println!("{}", text::status(report)),
+            Format::Text => println!("{}", text::status(report, width(&console::Term::stdout()))),
         }
     }
 
@@ -89,7 +89,7 @@ impl Printer {
             Format::Json => self.line(&json::error(error)),
             Format::Text => {
                 self.finish_live();
-                eprintln!("{}", text::error(error));
+                eprintln!("{}", text::error(error, width(&console::Term::stderr())));
             }
         }
     }
@@ -101,4 +101,9 @@ impl Printer {
     fn line(&self, value: &Value) {
         println!("{value}");
     }
+}
+
+/// Where lines end. Only a terminal has an end: in a file, a line that is whole can be searched for.
+fn width(terminal: &console::Term) -> usize {
+    terminal.size_checked().map_or(usize::MAX, |(_, columns)| usize::from(columns))
 }

@@ -27,7 +27,7 @@ pub fn notice(notice: &Notice) -> Option<String> {
     Some(match notice {
         Notice::Started { id, table, state } => match state {
             State::Planned => format!("change {id} on {table}"),
-            state => format!("change {id} on {table}, taken up as {}", state_in_words(*state)),
+            state => format!("change {id} on {table}, going on from: {}", state_in_words(*state)),
         },
         Notice::Entered { state } => match state {
             State::Copying => "  the new table is made; copying".into(),
@@ -85,28 +85,47 @@ pub fn done(change: &Change, serving: Serving, hint: &str) -> String {
         (State::Revertible | State::Reverted, Some(ms)) => format!(" (writers waited {ms:.1} ms)"),
         _ => String::new(),
     };
-    if hint.is_empty() { format!("done: {what}{freeze}") } else { format!("done: {what}{freeze}\n{hint}") }
+    let mut lines = vec![format!("done: {what}{freeze}")];
+    let hints = hint.split("; ").filter(|hint| !hint.is_empty());
+    lines.extend(hints.map(|hint| format!("      {hint}")));
+    lines.join("\n")
 }
 
-pub fn list(changes: &[(Change, bool)]) -> String {
+/// The statement comes last and is cut where the terminal ends.
+pub fn list(changes: &[(Change, bool)], width: usize) -> String {
     if changes.is_empty() {
         return "no changes on this server".into();
     }
-    let mut rows = vec![["ID", "TABLE", "STATE", "OWNER", "UPDATED (UTC)", "STATEMENT"].map(String::from)];
+    let mut rows = vec![["ID", "TABLE", "STATE", "OWNER", "SINCE (UTC)", "STATEMENT"].map(String::from)];
     for (change, owned) in changes {
         rows.push([
             change.id.to_string(),
             change.table.plain(),
-            change.state.to_string(),
+            state_in_words(change.state),
             (if *owned { "alive" } else { "-" }).into(),
-            change.updated_at.split('.').next().unwrap_or("").to_owned(),
-            one_line(&change.statement, 60),
+            to_the_minute(&change.updated_at),
+            one_line(clauses(change), usize::MAX),
         ]);
     }
-    table(&rows)
+    let lines = table(&rows);
+    lines.iter().map(|line| cut(line, width.max(60))).collect::<Vec<_>>().join("\n")
 }
 
-fn table(rows: &[[String; 6]]) -> String {
+/// What the statement does, without the table that has its own column.
+fn clauses(change: &Change) -> &str {
+    let statement = change.statement.as_str();
+    let names = [change.table.to_string(), change.table.plain()];
+    let rest =
+        names.iter().find_map(|name| statement.strip_prefix("ALTER TABLE ")?.strip_prefix(name.as_str()));
+    rest.map_or(statement, str::trim_start)
+}
+
+/// `2026-11-21 10:30:59.123` as `11-21 10:30`: a change seldom lives for a year.
+fn to_the_minute(time: &str) -> String {
+    time.get(5..16).unwrap_or(time).to_owned()
+}
+
+fn table(rows: &[[String; 6]]) -> Vec<String> {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..6).map(width).collect();
     let line = |row: &[String; 6]| {
@@ -114,13 +133,15 @@ fn table(rows: &[[String; 6]]) -> String {
             row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         cells.join("  ").trim_end().to_owned()
     };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    rows.iter().map(line).collect()
 }
 
-pub fn status(report: &StatusReport<'_>) -> String {
+pub fn status(report: &StatusReport<'_>, width: usize) -> String {
     let change = report.change;
-    let mut lines = vec![format!("change {} on {}: {}", change.id, change.table.plain(), change.state)];
-    let mut field = |name: &str, value: String| lines.push(format!("  {name:<10} {value}"));
+    let mut lines =
+        vec![format!("change {} on {}: {}", change.id, change.table.plain(), state_in_words(change.state))];
+    let mut field =
+        |name: &str, value: String| lines.extend(labelled(&format!("  {name:<10} "), &value, width));
     field("statement", one_line(&change.statement, 200));
     if let Some(serving) = report.serving {
         field("serving", format!("{} schema", serving.name()));
@@ -138,10 +159,13 @@ pub fn status(report: &StatusReport<'_>) -> String {
         field("freeze", format!("{ms:.1} ms at the last swap"));
     }
     if let (false, Some(end)) = (change.state.ended(), &change.window_ends_at) {
-        field("window", format!("a revert is possible until {end} UTC"));
+        field("window", format!("a revert is possible until {} UTC", end.split('.').next().unwrap_or(end)));
     }
     for (i, (at, kind, _)) in report.events.iter().rev().take(12).rev().enumerate() {
-        field(if i == 0 { "events" } else { "" }, format!("{at}  {kind}"));
+        field(
+            if i == 0 { "events" } else { "" },
+            format!("{} UTC  {}", at.split('.').next().unwrap_or(at), kind.replace('_', " ")),
+        );
     }
     for (i, next) in report.next.iter().enumerate() {
         field(if i == 0 { "next" } else { "" }, next.clone());
@@ -157,20 +181,78 @@ fn owner(owner: Option<&Owner>) -> String {
     }
 }
 
-pub fn error(error: &Error) -> String {
+/// What happened, what state things are in, and last, nearest to the prompt, what to type. Several reasons for one
+/// refusal stand apart, each with what mends it.
+pub fn error(error: &Error, width: usize) -> String {
     let told = error.told();
+    let state = told.iter().map(|t| t.state.as_str()).find(|s| !s.is_empty());
     let mut lines = Vec::new();
     for told in told {
-        lines.push(format!("error: {}", told.what));
-        if !told.next.is_empty() {
-            lines.push(format!("   do: {}", told.next));
+        lines.extend(labelled("error: ", &told.what, width));
+        if let ([_], Some(state)) = (error.told(), state) {
+            lines.extend(labelled("state: ", state, width));
+        }
+        for (i, next) in commands(&told.next).into_iter().enumerate() {
+            let label = if i == 0 { " next: " } else { "       " };
+            lines.extend(labelled(label, next, width));
+        }
+        if error.told().len() > 1 {
+            lines.push(String::new());
         }
     }
-    let state = told.iter().map(|t| t.state.as_str()).find(|s| !s.is_empty());
-    if let Some(state) = state {
-        lines.push(format!("state: {state}"));
+    if let ([_, _, ..], Some(state)) = (told, state) {
+        let all = format!("{state}; {} reasons stand against it, all shown above", told.len());
+        lines.extend(labelled("state: ", &all, width));
     }
     lines.join("\n")
+}
+
+/// Each command or statement by itself; a sentence stays whole.
+fn commands(next: &str) -> Vec<&str> {
+    let pieces: Vec<&str> = next.split_inclusive("; ").collect();
+    let typed = |piece: &&str| piece.contains('`') || piece.starts_with(|c: char| c.is_ascii_uppercase());
+    if pieces.iter().all(typed) { pieces } else { vec![next] }
+}
+
+/// The text behind a label, the lines after the first as far in.
+fn labelled(label: &str, text: &str, width: usize) -> Vec<String> {
+    let room = width.saturating_sub(label.chars().count()).max(20);
+    let wrapped = wrap(text, room);
+    let indent = " ".repeat(label.chars().count());
+    wrapped
+        .iter()
+        .enumerate()
+        .map(|(i, line)| format!("{}{line}", if i == 0 { label } else { &indent }))
+        .collect()
+}
+
+/// Breaks at spaces, but not within backquotes: what is to be typed stays whole.
+fn wrap(text: &str, room: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let (mut word, mut quoted) = (String::new(), false);
+    for c in text.trim_end().chars().chain([' ']) {
+        quoted ^= c == '`';
+        if c != ' ' || quoted {
+            word.push(c);
+            continue;
+        }
+        let Some(line) = lines.last_mut() else { break };
+        let fits = line.chars().count() + 1 + word.chars().count() <= room;
+        match (line.is_empty(), fits) {
+            (true, _) => *line = std::mem::take(&mut word),
+            (false, true) => {
+                line.push(' ');
+                line.push_str(&std::mem::take(&mut word));
+            }
+            (false, false) => lines.push(std::mem::take(&mut word)),
+        }
+    }
+    if !word.is_empty() {
+        // A backquote that is never closed.
+        lines.push(word);
+    }
+    lines.retain(|line| !line.is_empty());
+    lines
 }
 
 fn state_in_words(state: State) -> String {
@@ -178,9 +260,12 @@ fn state_in_words(state: State) -> String {
 }
 
 fn one_line(text: &str, most: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), most)
+}
+
+fn cut(line: &str, most: usize) -> String {
     if line.chars().count() <= most {
-        return line;
+        return line.to_owned();
     }
     line.chars().take(most - 1).chain(['…']).collect()
 }
@@ -214,11 +299,24 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_what_happened_what_to_do_and_the_state() {
-        let told = Told::new("gtid_mode is OFF").state("nothing was touched").next("SET …");
+    fn an_error_says_what_happened_the_state_and_what_to_type() {
+        let told = Told::new("gtid_mode is OFF").state("nothing was touched").next("SET a; SET b");
         assert_eq!(
-            error(&Error::Refused(told)),
-            "error: gtid_mode is OFF\n   do: SET …\nstate: nothing was touched"
+            error(&Error::Refused(told.clone()), usize::MAX),
+            "error: gtid_mode is OFF\nstate: nothing was touched\n next: SET a;\n       SET b"
         );
+        let other = Told { next: String::new(), ..told.clone() };
+        assert_eq!(
+            error(&Error::RefusedFor(vec![told, other]), usize::MAX),
+            "error: gtid_mode is OFF\n next: SET a;\n       SET b\n\nerror: gtid_mode is OFF\n\n\
+             state: nothing was touched; 2 reasons stand against it, all shown above"
+        );
+    }
+
+    #[test]
+    fn lines_break_at_spaces_but_not_within_what_is_to_be_typed() {
+        assert_eq!(wrap("to see it, `rsc status 7`; or go", 14), ["to see it,", "`rsc status 7`;", "or go"]);
+        assert_eq!(wrap("a `b c", 3), ["a", "`b c "]);
+        assert_eq!(wrap("", 10), Vec::<String>::new());
     }
 }

@@ -12,7 +12,7 @@ use mysql_async::prelude::Queryable;
 use rsc::schema::table::TableName;
 use tokio::time::sleep;
 
-use crate::support::process::Rsc;
+use crate::support::process::rsc;
 use crate::support::shared;
 use crate::support::writers::{Column, Models, Plan, Shape, Writers, compare};
 
@@ -44,21 +44,15 @@ impl Case {
         Self { conn, table, writers, titled: titled.into_iter().collect() }
     }
 
-    fn rsc(&self) -> Rsc {
-        Rsc::on(shared())
-    }
-
     async fn migrate(&self, clauses: &str, more: &[&str]) -> u64 {
-        let arguments = ["migrate", "--database", &self.table.schema, "--table", &self.table.table];
-        let options = ["--alter", clauses, "--batch-time", "5ms"];
-        let run = self.rsc().run(&[&arguments[..], &options[..], more].concat()).await;
-        assert_eq!(run.code, 0, "{run}");
-        run.done()["id"].as_u64().unwrap()
+        let arguments = ["--output", "json", "migrate", "--database", &self.table.schema];
+        let options = ["--table", &self.table.table, "--alter", clauses, "--batch-time", "5ms"];
+        let ended = rsc(shared(), &[&arguments[..], &options[..], more].concat()).run().await.well();
+        ended.last_line()["id"].as_u64().unwrap()
     }
 
     async fn ask(&self, verb: &str, id: u64) {
-        let run = self.rsc().run(&[verb, &id.to_string()]).await;
-        assert_eq!(run.code, 0, "{run}");
+        rsc(shared(), &[verb, &id.to_string()]).run().await.well();
     }
 
     async fn let_write(&self) {

@@ -1,3 +1,4 @@
+mod command_line;
 mod concurrent_writers;
 mod forward_and_back;
 mod private_server;

@@ -14,9 +14,9 @@ async fn a_new_unique_key_that_rows_violate_ends_the_change_with_both_keys() {
     table.fill("id, u", "i, i", 3_000).await;
     table.run("UPDATE t SET u = 17 WHERE id = 2500").await;
     let run = table.migrate("ADD UNIQUE KEY one_u (u)", &["--batch-time", "5ms"]).await;
-    assert_eq!(run.code, 4, "{run}");
-    assert!(run.stdout.contains("(2500)") && run.stdout.contains("(17)"), "both rows are named: {run}");
-    assert!(run.stdout.contains("Duplicate entry '17'"), "the value is named: {run}");
+    assert_eq!(run.code, 4, "{run:#?}");
+    assert!(run.stdout.contains("(2500)") && run.stdout.contains("(17)"), "both rows are named: {run:#?}");
+    assert!(run.stdout.contains("Duplicate entry '17'"), "the value is named: {run:#?}");
     assert_eq!(table.tables().await, ["t"], "the shadow is gone");
     let counts: Vec<(u64, u64)> = table.all("SELECT COUNT(*), SUM(u = 17) FROM t").await;
     assert_eq!(counts, [(3_000, 2)], "the live table is as it was");
@@ -27,7 +27,7 @@ async fn a_row_that_would_merge_with_another_under_a_coarser_key_is_not_overwrit
     let mut table = Table::create("k varchar(20) COLLATE utf8mb4_bin PRIMARY KEY, n int").await;
     table.run("INSERT INTO t VALUES ('a', 1), ('b', 2), ('A', 3)").await;
     let run = table.migrate("MODIFY k varchar(20) COLLATE utf8mb4_0900_ai_ci NOT NULL", &[]).await;
-    assert_eq!(run.code, 4, "{run}");
+    assert_eq!(run.code, 4, "{run:#?}");
     let rows: Vec<(String, i32)> = table.all("SELECT k, n FROM t ORDER BY n").await;
     assert_eq!(rows, [("a".into(), 1), ("b".into(), 2), ("A".into(), 3)]);
 }
@@ -59,8 +59,7 @@ async fn unique_values_that_change_hands_during_the_copy_are_no_duplicates() {
         turn
     });
     let run = table.migrate("ADD COLUMN extra int", &["--batch-time", "20ms"]).await;
-    assert_eq!(run.code, 0, "{run}");
-    let id = run.done()["id"].as_u64().unwrap();
+    let id = run.well().last_line()["id"].as_u64().unwrap();
     for verb in ["revert", "reapply", "revert"] {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         table.asked(verb, id).await;

@@ -8,7 +8,10 @@ pub fn check(facts: &Facts) -> Option<Told> {
     if ["mysql", "sys", "information_schema", "performance_schema", "_rsc"]
         .contains(&name.schema.to_lowercase().as_str())
     {
-        return Some(Told::new(format!("{} belongs to the server or to rsc itself", name.plain())));
+        return Some(
+            Told::new(format!("{} belongs to the server or to rsc itself", name.plain()))
+                .next("name a table of your own with --database and --table"),
+        );
     }
     if facts.engine.eq_ignore_ascii_case("innodb") {
         return None;

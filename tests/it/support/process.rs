@@ -1,83 +1,189 @@
-//! Runs the rsc binary.
+//! The `rsc` binary as an operator or a program starts it, and what came of it.
 
-use std::fmt;
-use std::fs::File;
-use std::io::{Read, Seek};
-use std::process::Stdio;
-use std::time::Duration;
+// Tests use different parts of it.
+#![allow(dead_code)]
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio::process::Command;
+use tokio::time::sleep;
 
 use super::server::Server;
 
-/// No run of a test takes a tenth of this; it only ends what hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// No test waits longer for a process; what it had printed is in the panic.
+const ENOUGH: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// The binary with the connection to a server. Output is JSON unless the arguments say otherwise.
+/// A command line to be run. Nothing of the person's own settings reaches it.
 pub struct Rsc {
-    port: u16,
+    command: Command,
+    shown: String,
 }
 
-/// How a run ended.
-pub struct Run {
+/// How it ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
+    pub took: Duration,
+}
+
+/// `rsc` as root on `server`.
+pub fn rsc(server: &Server, arguments: &[&str]) -> Rsc {
+    let port = server.port().to_string();
+    let mut all = vec!["--host", "127.0.0.1", "--port", &port, "--user", "root"];
+    all.extend(arguments);
+    bare(&all)
+}
+
+/// `rsc` with these arguments only.
+pub fn bare(arguments: &[&str]) -> Rsc {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rsc"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RSC_")) {
+        command.env_remove(name);
+    }
+    command.env("RSC_DEFAULTS_FILE", "/dev/null").args(arguments).stdin(Stdio::null());
+    Rsc { command, shown: arguments.join(" ") }
 }
 
 impl Rsc {
-    pub fn on(server: &Server) -> Self {
-        Self { port: server.port() }
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
     }
 
-    /// Waits for the end. A run that does not end fails the test, with what it has said.
-    pub async fn run(&self, arguments: &[&str]) -> Run {
-        let (mut out, mut err) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rsc"))
-            .args(["--host", "127.0.0.1", "--port", &self.port.to_string(), "--user", "root"])
-            .args(["--output", "json"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(out.try_clone().unwrap())
-            .stderr(err.try_clone().unwrap())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the binary starts");
-        let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
-        let run = Run {
-            code: ended.as_ref().map_or(-1, |status| status.as_ref().unwrap().code().unwrap_or(-1)),
-            stdout: read(&mut out),
-            stderr: read(&mut err),
+    /// Starts it and returns when it has ended.
+    pub async fn run(self) -> Ended {
+        self.start().ended().await
+    }
+
+    /// # Panics
+    /// When it cannot be started: no test can go on then.
+    pub fn start(mut self) -> Running {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let started = Instant::now();
+        let mut child = self.command.spawn().unwrap_or_else(|e| panic!("rsc {}: {e}", self.shown));
+        let (stdout, stderr) = (Said::default(), Said::default());
+        let readers = [
+            child.stdout.take().map(|pipe| stdout.listen(pipe)),
+            child.stderr.take().map(|pipe| stderr.listen(pipe)),
+        ];
+        let readers = readers.into_iter().flatten().collect();
+        Running { child, started, stdout, stderr, readers, shown: self.shown }
+    }
+}
+
+/// What a process has printed so far.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<String>>);
+
+impl Said {
+    fn listen(&self, pipe: impl Read + Send + 'static) -> JoinHandle<()> {
+        let said = self.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                let mut text = said.0.lock().unwrap_or_else(PoisonError::into_inner);
+                text.push_str(&line);
+                text.push('\n');
+            }
+        })
+    }
+
+    fn text(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A process that may still run. Dropping it kills it.
+pub struct Running {
+    child: Child,
+    started: Instant,
+    stdout: Said,
+    stderr: Said,
+    readers: Vec<JoinHandle<()>>,
+    shown: String,
+}
+
+impl Running {
+    pub fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
+    /// Returns when stdout holds `text`.
+    pub async fn says(&mut self, text: &str) {
+        while !self.stdout().contains(text) {
+            let ended = self.child.try_wait().unwrap_or_else(|e| panic!("{e}"));
+            if (ended.is_some()
+                && self.readers.iter().all(|r| r.is_finished())
+                && !self.stdout().contains(text))
+                || self.started.elapsed() > ENOUGH
+            {
+                panic!("rsc {} did not say {text:?}; {ended:?}\n{}", self.shown, self.all());
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// As Ctrl-C does.
+    pub fn interrupt(&self) {
+        let order = format!("kill -INT {}", self.child.id());
+        let sent = Command::new("/bin/sh").args(["-c", &order]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "{order}");
+    }
+
+    pub async fn ended(mut self) -> Ended {
+        let status = loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) if self.started.elapsed() < ENOUGH => sleep(LOOK_EVERY).await,
+                other => panic!("rsc {} does not end: {other:?}\n{}", self.shown, self.all()),
+            }
         };
-        assert!(ended.is_ok(), "{arguments:?} did not end within {PATIENCE:?}: {run}");
-        run
+        let took = self.started.elapsed();
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap_or_else(|_| panic!("a reader of rsc {}", self.shown));
+        }
+        // -1: ended by a signal.
+        let code = status.code().unwrap_or(-1);
+        Ended { code, stdout: self.stdout(), stderr: self.stderr.text(), took }
+    }
+
+    fn all(&self) -> String {
+        format!("stdout:\n{}stderr:\n{}", self.stdout(), self.stderr.text())
     }
 }
 
-fn read(file: &mut File) -> String {
-    let mut bytes = Vec::new();
-    file.rewind().unwrap();
-    file.read_to_end(&mut bytes).unwrap();
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-impl Run {
-    /// The lines of JSON.
-    pub fn events(&self) -> Vec<Value> {
-        self.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-    }
-
-    /// The last line, which must be the `done` event.
-    pub fn done(&self) -> Value {
-        let last = self.events().pop().unwrap_or_default();
-        assert_eq!(last["event"], "done", "{self}");
-        last
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail when it has ended, and then there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
-impl fmt::Display for Run {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "exit code {}\n--- stdout\n{}\n--- stderr\n{}", self.code, self.stdout, self.stderr)
+impl Ended {
+    /// # Panics
+    /// When it did not end with 0.
+    pub fn well(self) -> Self {
+        assert_eq!(self.code, 0, "{self:#?}");
+        self
+    }
+
+    /// Every line of stdout as the object it must be.
+    pub fn lines(&self) -> Vec<Value> {
+        let object = |line: &str| match serde_json::from_str::<Value>(line) {
+            Ok(value) if value["event"].is_string() => value,
+            other => panic!("not an object with an event: {line:?}: {other:?}"),
+        };
+        self.stdout.lines().map(object).collect()
+    }
+
+    pub fn last_line(&self) -> Value {
+        self.lines().pop().unwrap_or_else(|| panic!("nothing on stdout: {self:#?}"))
     }
 }

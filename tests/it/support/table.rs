@@ -3,7 +3,7 @@
 use mysql_async::Conn;
 use mysql_async::prelude::{FromRow, Queryable};
 
-use super::process::{Rsc, Run};
+use super::process::{Ended, rsc};
 use super::shared;
 
 pub struct Table {
@@ -39,25 +39,23 @@ impl Table {
         .await;
     }
 
-    pub async fn migrate(&self, clauses: &str, more: &[&str]) -> Run {
-        let arguments = ["migrate", "--database", &self.schema, "--table", "t", "--alter", clauses];
-        Rsc::on(shared()).run(&[&arguments[..], more].concat()).await
+    pub async fn migrate(&self, clauses: &str, more: &[&str]) -> Ended {
+        let arguments =
+            ["--output", "json", "migrate", "--database", &self.schema, "--table", "t", "--alter", clauses];
+        rsc(shared(), &[&arguments[..], more].concat()).run().await
     }
 
     /// Migrates and returns the change's number.
     pub async fn migrated(&self, clauses: &str, more: &[&str]) -> u64 {
-        let run = self.migrate(clauses, more).await;
-        assert_eq!(run.code, 0, "{run}");
-        run.done()["id"].as_u64().unwrap()
+        self.migrate(clauses, more).await.well().last_line()["id"].as_u64().unwrap()
     }
 
-    pub async fn ask(&self, verb: &str, id: u64) -> Run {
-        Rsc::on(shared()).run(&[verb, &id.to_string()]).await
+    pub async fn ask(&self, verb: &str, id: u64) -> Ended {
+        rsc(shared(), &["--output", "json", verb, &id.to_string()]).run().await
     }
 
     pub async fn asked(&self, verb: &str, id: u64) {
-        let run = self.ask(verb, id).await;
-        assert_eq!(run.code, 0, "{run}");
+        self.ask(verb, id).await.well();
     }
 
     pub async fn tables(&mut self) -> Vec<String> {

@@ -7,13 +7,18 @@
 //! The writers name only columns that stay: the key, `owner` and the payload. They run under READ COMMITTED: under
 //! REPEATABLE READ, gap locks would let writers of disjoint rows block each other.
 //!
+//! Examples use this file too, through `#[path = "../tests/it/support/writers.rs"] mod writers;`.
+//!
 //! They are tasks of the caller's runtime: a test that computes or blocks beside them wants a `multi_thread` one.
 
 // Tests use different parts of it.
 #![allow(dead_code)]
 
+#[path = "writers/compare.rs"]
 mod compare;
+#[path = "writers/model.rs"]
 mod model;
+#[path = "writers/shape.rs"]
 mod shape;
 
 use std::sync::atomic::{AtomicBool, Ordering};
