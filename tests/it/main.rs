@@ -1,6 +1,7 @@
 mod command_line;
 mod concurrent_writers;
 mod forward_and_back;
+mod interruption;
 mod private_server;
 mod projection;
 mod row_images;

@@ -1,0 +1,199 @@
+//! rsc may be killed at any moment: what was begun goes on from the journal, and two never drive one change.
+
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable;
+use rsc::journal::fence::{self, FenceError};
+use rsc::rows::gtid_set::GtidSet;
+use rsc::session::Session;
+use rsc::settings::{Server, SslMode};
+use tokio::time::sleep;
+
+use crate::support::process::rsc;
+use crate::support::shared;
+use crate::support::table::Table;
+use crate::support::writers::{Column, Plan, Shape, Writers, compare};
+
+fn server() -> Server {
+    Server {
+        host: "127.0.0.1".into(),
+        port: shared().port(),
+        socket: None,
+        user: "root".into(),
+        password: None,
+        ssl_mode: SslMode::Disabled,
+        ssl_ca: None,
+    }
+}
+
+/// The process is killed in the copy, in the swap and while it follows, at moments that the dice choose; each
+/// time another goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_survives_kill_nine_at_any_moment() {
+    let schema = shared().fresh_database().await;
+    let table = rsc::schema::table::TableName::new(&schema, "t");
+    let payload = vec![Column::int("n"), Column::varchar("note", 40)];
+    let mut plan = Plan::new(table.clone(), Shape::Signed, payload);
+    plan.rows_per_writer = 4_000;
+    plan.statements_per_s = Some(300.0);
+    let mut conn = shared().conn().await.unwrap();
+    conn.query_drop(plan.create_table(&["title varchar(20) NOT NULL DEFAULT 'x'"])).await.unwrap();
+    let mut writers = Writers::start(shared().opts(), plan).await.unwrap();
+
+    let begin = [
+        "--output",
+        "json",
+        "migrate",
+        "--database",
+        &schema,
+        "--table",
+        "t",
+        "--alter",
+        "DROP COLUMN title",
+    ];
+    let mut running = rsc(shared(), &[&begin[..], &["--batch-time", "3ms"]].concat()).start();
+    running.says("\"copying\"").await;
+    let id: u64 = conn
+        .query_first(format!("SELECT id FROM _rsc.change WHERE schema_name = '{schema}'"))
+        .await
+        .unwrap()
+        .unwrap();
+    let id = id.to_string();
+    let mut kills = 0;
+    for (verb, wanted) in [("migrate", "revertible"), ("revert", "reverted"), ("reapply", "revertible")] {
+        let arguments = match verb {
+            "migrate" => vec!["--output", "json", "migrate", "--resume", &id],
+            verb => vec!["--output", "json", verb, &id],
+        };
+        for wait_ms in [1, 20, 45, 70, 90, 130] {
+            sleep(Duration::from_millis(wait_ms)).await;
+            drop(running);
+            kills += 1;
+            running = rsc(shared(), &arguments).start();
+        }
+        let ended = running.ended().await.well();
+        assert_eq!(ended.last_line()["state"], wanted, "{ended:#?}");
+        let paused = writers.pause().await;
+        let differences = compare(&paused, &mut conn, &table).await.unwrap();
+        assert!(differences.is_empty(), "after {verb}: {differences:#?}");
+        assert!(writers.errors().is_empty(), "after {verb}: {:#?}", writers.errors());
+        writers.resume();
+        running = rsc(shared(), &["list"]).start();
+    }
+    drop(running);
+    rsc(shared(), &["complete", &id]).run().await.well();
+    writers.finish().await;
+    println!("{kills} kills");
+}
+
+#[tokio::test]
+async fn a_process_that_was_taken_over_from_commits_nothing() {
+    let table = Table::create("id int PRIMARY KEY, a int").await;
+    let id = table.migrated("ADD COLUMN b int", &[]).await;
+    let mut session = Session::open(&server()).await.unwrap();
+    let first = fence::claim(&server(), &mut session, id).await.unwrap();
+    // Alive: it must be left alone.
+    let second = fence::claim(&server(), &mut session, id).await;
+    assert!(matches!(second, Err(FenceError::Owned(_))), "a living owner is not taken over from");
+    let refused = table.ask("revert", id);
+    let stale = first.fence;
+    // It dies without saying so: its connection is gone.
+    drop(first);
+    let ended = refused.await;
+    assert!(ended.code == 0 || ended.code == 8, "{ended:#?}");
+    let next = loop {
+        match fence::claim(&server(), &mut session, id).await {
+            Ok(next) => break next,
+            Err(FenceError::Owned(_)) => sleep(Duration::from_millis(50)).await,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert!(next.fence.epoch > stale.epoch);
+    assert_eq!(stale.share(&mut session).await, Err(FenceError::Fenced));
+    let moved = session.run(&stale.advance(&GtidSet::new().to_string())).await.unwrap();
+    assert_eq!(moved.affected, 0, "the position is not moved under an old epoch");
+    assert_eq!(next.fence.share(&mut session).await, Ok(()));
+    next.release(&mut session).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_huge_transaction_goes_through_the_stream_in_parts() {
+    let mut table = Table::create("id int PRIMARY KEY, a int, title varchar(20) NOT NULL DEFAULT ''").await;
+    table.fill("id, a, title", "i, i, CONCAT('t', i)", 60_000).await;
+    let id = table.migrated("DROP COLUMN title", &[]).await;
+    // Three times the size of a window: every key moves, then some come back, and rows go and come.
+    table.run("BEGIN").await;
+    table.run("UPDATE t SET id = -id, a = a + 1").await;
+    table.run("UPDATE t SET id = -id WHERE id % 3 = 0").await;
+    table.run("DELETE FROM t WHERE id % 7 = 0").await;
+    table.run("INSERT INTO t VALUES (7, 0), (-14, 0)").await;
+    table.run("COMMIT").await;
+    table.asked("revert", id).await;
+    let wrong: Vec<u64> = table
+        .all(
+            "SELECT COUNT(*) FROM t WHERE title <> IF(id IN (7, -14), '', CONCAT('t', ABS(id))) \
+             OR a <> IF(id IN (7, -14), 0, ABS(id) + 1)",
+        )
+        .await;
+    assert_eq!(wrong, [0], "every row has its own title and value");
+    let count: Vec<u64> = table.all(&format!("SELECT COUNT(*) FROM _rsc{id}_t_new")).await;
+    let now: Vec<u64> = table.all("SELECT COUNT(*) FROM t").await;
+    assert_eq!(now, count);
+}
+
+#[tokio::test]
+async fn an_empty_table_and_a_single_row_go_forward_and_back() {
+    for rows in [0, 1] {
+        let mut table = Table::create("id int PRIMARY KEY, a int").await;
+        if rows == 1 {
+            table.run("INSERT INTO t VALUES (0, 5)").await;
+        }
+        let id = table.migrated("DROP COLUMN a", &[]).await;
+        table.asked("revert", id).await;
+        let found: Vec<(i32, i32)> = table.all("SELECT id, a FROM t").await;
+        assert_eq!(found, [(0, 5)][..rows]);
+        table.asked("complete", id).await;
+    }
+}
+
+#[tokio::test]
+async fn the_next_number_of_a_deleted_row_is_not_handed_out_again() {
+    let mut table = Table::create("id bigint AUTO_INCREMENT PRIMARY KEY, a int").await;
+    table.run("INSERT INTO t (a) VALUES (1), (2), (3)").await;
+    table.run("DELETE FROM t WHERE id = 3").await;
+    let id = table.migrated("ADD COLUMN b int", &[]).await;
+    table.run("INSERT INTO t (a) VALUES (4)").await;
+    table.run("DELETE FROM t WHERE a = 4").await;
+    table.asked("revert", id).await;
+    table.run("INSERT INTO t (a) VALUES (5)").await;
+    let last: Vec<i64> = table.all("SELECT id FROM t WHERE a = 5").await;
+    assert_eq!(last, [5], "3 and 4 were handed out before");
+}
+
+#[tokio::test]
+async fn a_definition_changed_by_someone_else_ends_the_stream_and_is_named() {
+    let mut table = Table::create("id int PRIMARY KEY, a int").await;
+    table.run("INSERT INTO t VALUES (1, 1)").await;
+    let id = table.migrated("ADD COLUMN b int", &[]).await;
+    table.run("ALTER TABLE t ADD COLUMN theirs int").await;
+    table.run("INSERT INTO t VALUES (2, 2, 2, 2)").await;
+    let ended = table.ask("revert", id).await;
+    assert_eq!(ended.code, 6, "{ended:#?}");
+    assert!(ended.stdout.contains("changed by someone else"), "{ended:#?}");
+    let rows: Vec<u64> = table.all("SELECT COUNT(*) FROM t WHERE theirs = 2").await;
+    assert_eq!(rows, [1], "the live table is as they made it");
+    table.asked("complete", id).await;
+}
+
+#[tokio::test]
+async fn a_truncated_table_is_noticed_and_not_guessed_past() {
+    let mut table = Table::create("id int PRIMARY KEY, a int").await;
+    table.run("INSERT INTO t VALUES (1, 1)").await;
+    let id = table.migrated("ADD COLUMN b int", &[]).await;
+    table.run("TRUNCATE TABLE t").await;
+    let ended = table.ask("revert", id).await;
+    assert_eq!(ended.code, 6, "{ended:#?}");
+    assert!(ended.stdout.contains("TRUNCATE TABLE t"), "{ended:#?}");
+    let status = table.ask("status", id).await.well();
+    assert_eq!(status.last_line()["verdict"]["verdict"], "blocked");
+}
