@@ -276,7 +276,14 @@ fn build() -> Outcome<PathBuf> {
     if io::stderr().is_terminal() {
         println!("Building the rsc binary, if it is not there yet.\n");
     }
-    let built = Command::new(env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into()))
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into()));
+    // `cargo run` describes this package in the environment. A build script that looks at that (ring's) would take
+    // it for a change, and each run would build half of the dependencies anew.
+    let package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in env::vars_os().filter(|(name, _)| package(&name.to_string_lossy())) {
+        cargo.env_remove(name);
+    }
+    let built = cargo
         .args([
             "build",
             "--quiet",
