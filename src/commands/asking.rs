@@ -3,7 +3,7 @@
 //! If a process drives the change, it is asked and does it; otherwise this process takes the change over and
 //! does it itself. An owner that dies before it answers is taken over from.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
@@ -21,6 +21,8 @@ use crate::session::Session;
 
 /// An owner answers within a second; it is looked after so often.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Shorter than a request lives, so that one that was given up is never granted.
+const PATIENCE: Duration = Duration::from_secs(store::REQUEST_LIVES_S - 5);
 
 pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
     let (mut session, change) = context.change(id).await?;
@@ -82,19 +84,35 @@ async fn ask_owner(
         return Ok(None);
     }
     let request = store::ask(session, id, verb.name(), &fence::myself()).await.map_err(sql_error)?;
+    let asked = Instant::now();
     loop {
         sleep(LOOK_EVERY).await;
         if let Some(answer) = store::answer_of(session, request).await.map_err(sql_error)? {
             return answered(context, session, id, verb, answer).await.map(Some);
         }
-        if *context.stop.borrow() || !alive(session, id).await? {
-            store::withdraw(session, request).await.map_err(sql_error)?;
-            return match *context.stop.borrow() {
-                true => Err(interrupted(id, "the wish was taken back")),
-                false => Ok(None),
+        let stop = *context.stop.borrow();
+        let dead = !alive(session, id).await?;
+        let late = asked.elapsed() > PATIENCE;
+        if (stop || dead || late) && store::withdraw(session, request).await.map_err(sql_error)? {
+            return match (stop, dead) {
+                (true, _) => Err(interrupted(id, "the wish was taken back")),
+                (false, true) => Ok(None),
+                (false, false) => Err(silent(id)),
             };
         }
     }
+}
+
+/// The owner lives, but does not answer: it waits for something itself.
+fn silent(id: u64) -> Error {
+    Error::Owned(
+        Told::new(format!(
+            "the process that drives change {id} has not answered for {} s",
+            PATIENCE.as_secs()
+        ))
+        .state("the wish was taken back; nothing was changed")
+        .next(format!("to see who it is and where it stands, `rsc status {id}`; then try again")),
+    )
 }
 
 async fn alive(session: &mut Session, id: u64) -> Result<bool, Error> {

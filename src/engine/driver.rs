@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::Job;
+use super::halt::{Halt, explain};
 use super::line::Line;
 use super::sides;
 use super::swap::Attempt;
@@ -16,7 +17,7 @@ use crate::journal::store::{self, Note};
 use crate::lifecycle::event::{Event, Verb};
 use crate::lifecycle::notice::{Freeze, Notice};
 use crate::lifecycle::state::{Serving, State};
-use crate::lifecycle::step::{Refusal, step};
+use crate::lifecycle::step::step;
 use crate::mysql::shadow;
 use crate::schema::statement::Alter;
 use crate::session::Session;
@@ -30,22 +31,6 @@ const WINDOW_CHECK: Duration = Duration::from_secs(1);
 /// Between two attempts to swap.
 const SWAP_PAUSE_FIRST: Duration = Duration::from_secs(1);
 const SWAP_PAUSE_MAX: Duration = Duration::from_secs(30);
-
-/// Why an attempt ended before the change had settled.
-enum Halt {
-    Trouble(Trouble),
-    Refused(Refusal),
-    /// A reason that stays, in a change whose new schema has served: the stream cannot go on.
-    Blocked(Told),
-    /// A reason that stays, before the first swap: the shadow is dropped.
-    Failed(Told),
-}
-
-impl<T: Into<Trouble>> From<T> for Halt {
-    fn from(trouble: T) -> Self {
-        Halt::Trouble(trouble.into())
-    }
-}
 
 /// Drives the change until it has settled (with `stay`: until it has ended), and returns it as it then stands.
 pub async fn run(job: Job) -> Result<Change, Error> {
@@ -98,6 +83,8 @@ async fn attempt(job: &Job, ask: &mut Option<Verb>) -> Result<Change, Halt> {
     let mut session = Session::open(&job.server).await?;
     let change = load(&mut session, job.change).await?;
     if change.state.ended() {
+        // An earlier process may have been killed between its last two statements.
+        store::forget_stream(&mut session, change.id).await?;
         return at_the_end(change, *ask);
     }
     let ownership = fence::claim(&job.server, &mut session, job.change).await?;
@@ -393,52 +380,5 @@ impl Driver<'_> {
                 Err(Halt::Blocked(told))
             }
         }
-    }
-}
-
-/// Says what happened, what state things are in, and what to type next.
-fn explain(job: &Job, halt: Halt) -> Error {
-    let id = job.change;
-    let going_on =
-        format!("to go on, `rsc migrate --resume {id}`; to see where it stands, `rsc status {id}`");
-    let kept = "everything done so far is kept, and the live table works as before";
-    match halt {
-        Halt::Refused(no) => {
-            let told = Told::new(no.what).state("nothing was changed").next(no.next);
-            match job.ask {
-                Some(Verb::Revert | Verb::Reapply) => Error::RevertRefused(told),
-                Some(Verb::Complete | Verb::Cancel | Verb::Resume) | None => Error::Refused(told),
-            }
-        }
-        Halt::Failed(told) => Error::Failed(
-            told.state(format!("change {id} has failed; the live table was not touched, the shadow is removed"))
-                .next("mend what is named above, and start again with `rsc migrate`"),
-        ),
-        Halt::Blocked(told) => {
-            let told = told
-                .state(format!("the stream of change {id} cannot go on; the live table works as before"))
-                .next(format!("to try again when the reason is gone, `rsc migrate --resume {id}`; to keep what serves, `rsc complete {id}`"));
-            match job.ask {
-                Some(Verb::Revert | Verb::Reapply) => Error::RevertRefused(told),
-                Some(Verb::Complete | Verb::Cancel | Verb::Resume) | None => Error::Stopped(told),
-            }
-        }
-        Halt::Trouble(trouble) => match trouble {
-            Trouble::Owned(who) => Error::Owned(
-                Told::new(format!("change {id} is driven by {who}"))
-                    .state("this process has stopped and changed nothing more")
-                    .next(format!("to see it, `rsc status {id}`; to stop that process, end it where it runs")),
-            ),
-            Trouble::Interrupted => Error::Interrupted(
-                Told::new(format!("interrupted; change {id} has stopped"))
-                    .state(kept)
-                    .next(format!("to go on, `rsc migrate --resume {id}`; to give it up, `rsc cancel {id}` before the swap or `rsc revert {id}` after it")),
-            ),
-            Trouble::Stop(told) | Trouble::Definite(told) => Error::Stopped(told.state(kept).next(going_on)),
-            Trouble::Lost(why) | Trouble::Locked(why) | Trouble::Duplicate(why) => {
-                Error::Stopped(Told::new(why).state(kept).next(going_on))
-            }
-            Trouble::Asked => Error::Unexpected(Told::new("a request was not answered").next(going_on)),
-        },
     }
 }

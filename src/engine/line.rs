@@ -75,6 +75,8 @@ pub struct Line {
     pub net: Compaction,
     pub care: Care,
     pub applied: u64,
+    /// What the onlooker knows of it.
+    pub told_applied: Option<u64>,
     pub saved_at: Instant,
     asked_at: Instant,
     noticed_at: Instant,
@@ -120,6 +122,7 @@ impl Line {
             net: Compaction::new(),
             care: Care::USUAL,
             applied: 0,
+            told_applied: None,
             saved_at: now,
             asked_at: now,
             noticed_at: now.checked_sub(NOTICE_EVERY).unwrap_or(now),

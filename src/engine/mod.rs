@@ -7,6 +7,7 @@
 //! what is on the server.
 
 mod driver;
+mod halt;
 mod line;
 mod rounds;
 pub mod sides;

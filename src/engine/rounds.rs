@@ -216,7 +216,10 @@ impl Line {
             self.care = Care::USUAL;
         }
         let changes = self.applied;
-        self.tell_now_and_then(|| Notice::Following { changes });
+        if self.told_applied != Some(changes) {
+            self.told_applied = Some(changes);
+            self.tell_now_and_then(|| Notice::Following { changes });
+        }
         Ok(())
     }
 

@@ -291,12 +291,16 @@ pub async fn ask(session: &mut Session, id: u64, verb: &str, by: &str) -> Result
     Ok(session.text("SELECT LAST_INSERT_ID()").await?.and_then(|v| v.parse().ok()).unwrap_or(0))
 }
 
-/// The oldest request that has no answer.
+/// After this time nobody waits for an answer any more, and an owner must not act on the request.
+pub const REQUEST_LIVES_S: u64 = 20;
+
+/// The oldest request that has no answer and that someone still waits for.
 pub async fn open_request(session: &mut Session, id: u64) -> Result<Option<Request>, SqlError> {
     let row = session
         .first(&format!(
             "SELECT id, verb, asked_by FROM `_rsc`.`request` \
-             WHERE change_id = {id} AND granted IS NULL ORDER BY id LIMIT 1"
+             WHERE change_id = {id} AND granted IS NULL \
+             AND asked_at > NOW(3) - INTERVAL {REQUEST_LIVES_S} SECOND ORDER BY id LIMIT 1"
         ))
         .await?;
     Ok(row.map(|row| Request {
@@ -332,12 +336,12 @@ pub async fn answer_of(session: &mut Session, request: u64) -> Result<Option<Ans
     }))
 }
 
-/// Takes a request back that its asker carries out itself.
-pub async fn withdraw(session: &mut Session, request: u64) -> Result<(), SqlError> {
-    session
+/// Takes a request back. False when it has been answered already.
+pub async fn withdraw(session: &mut Session, request: u64) -> Result<bool, SqlError> {
+    let gone = session
         .run(&format!("DELETE FROM `_rsc`.`request` WHERE id = {request} AND granted IS NULL"))
-        .await
-        .map(|_| ())
+        .await?;
+    Ok(gone.affected == 1)
 }
 
 /// Drops the stream row of a change that has ended.

@@ -4,9 +4,11 @@
 //! locks. So a window is what lies between two COMMITs, and it looks the same whether the tables are locked or
 //! not.
 
+use std::collections::HashSet;
+
 use super::binlog::column_plan::{ColumnPlan, Fields, RowError};
 use crate::journal::fence::{Fence, FenceError};
-use crate::rows::compaction::{Compaction, Origin, Row};
+use crate::rows::compaction::{Compaction, Origin};
 use crate::rows::gtid_set::GtidSet;
 use crate::rows::key_range::Frontier;
 use crate::rows::statements::{Staging, Statements};
@@ -180,29 +182,23 @@ impl Applier {
         form: Form,
     ) -> Result<u64, ApplyError> {
         let key = self.statements.projection().key_indexes();
-        let mut rows = Staged::new(self.statements.stage_moved());
-        let mut count = 0;
-        for (to, row) in net.rows() {
-            let from: &[u8] = match (&row.origin, form) {
-                (Origin::Moved(from), _) => from,
-                (Origin::Same, Form::Rebuild) => to,
-                (Origin::Same, Form::Update) | (Origin::Fresh, _) => continue,
-            };
-            rows.open();
-            write_key(plan, &key, from, &mut rows.text)?;
-            rows.text.push(',');
-            write_key(plan, &key, to, &mut rows.text)?;
-            rows.close();
-            count += 1;
-            if rows.full() {
-                self.send(&mut rows).await?;
-            }
+        let head = self.statements.stage_moved();
+        let moves = net.rows().filter_map(|(to, row)| match (&row.origin, form) {
+            (Origin::Moved(from), _) => Some((&**from, to)),
+            (Origin::Same, Form::Rebuild) => Some((to, to)),
+            (Origin::Same, Form::Update) | (Origin::Fresh, _) => None,
+        });
+        let staged = self
+            .stage(Staging::Moved, head, moves, |(from, to), text| {
+                write_key(plan, &key, from, text)?;
+                text.push(',');
+                write_key(plan, &key, to, text)
+            })
+            .await?;
+        if staged > 0 {
+            self.staged.push(Staging::Carried);
         }
-        self.send(&mut rows).await?;
-        if count > 0 {
-            self.staged.extend([Staging::Moved, Staging::Carried]);
-        }
-        Ok(count)
+        Ok(staged)
     }
 
     async fn stage_gone(
@@ -212,49 +208,53 @@ impl Applier {
         form: Form,
     ) -> Result<u64, ApplyError> {
         let key = self.statements.projection().key_indexes();
-        let mut rows = Staged::new(self.statements.stage_gone());
-        let mut count = 0;
+        let head = self.statements.stage_gone();
         let rebuilt = net.rows().map(|(key, _)| key).filter(|_| form == Form::Rebuild);
-        let left: std::collections::HashSet<&[u8]> = net.left().chain(rebuilt).collect();
-        for gone in left {
-            rows.open();
-            write_key(plan, &key, gone, &mut rows.text)?;
-            rows.close();
-            count += 1;
-            if rows.full() {
-                self.send(&mut rows).await?;
-            }
-        }
-        self.send(&mut rows).await?;
-        if count > 0 {
-            self.staged.push(Staging::Gone);
-        }
-        Ok(count)
+        let left: HashSet<&[u8]> = net.left().chain(rebuilt).collect();
+        self.stage(Staging::Gone, head, left.into_iter(), |gone, text| write_key(plan, &key, gone, text))
+            .await
     }
 
     async fn stage_delta(&mut self, plan: &ColumnPlan, net: &Compaction) -> Result<u64, ApplyError> {
         let columns = self.statements.projection().staged();
-        let mut rows = Staged::new(self.statements.stage_delta());
-        let mut count = 0;
-        for (_, Row { image, .. }) in net.rows() {
-            rows.open();
-            let fields: Fields<'_> = plan.fields(image)?;
+        let head = self.statements.stage_delta();
+        let mut fields = Fields::new();
+        self.stage(Staging::Delta, head, net.rows(), |(_, row), text| {
+            plan.fields_into(&row.image, &mut fields)?;
             for (i, &column) in columns.iter().enumerate() {
                 if i > 0 {
-                    rows.text.push(',');
+                    text.push(',');
                 }
-                plan.write_literal(column, fields.get(column).copied().flatten(), &mut rows.text)?;
+                plan.write_literal(column, fields.get(column).copied().flatten(), text)?;
             }
-            rows.close();
+            Ok(())
+        })
+        .await
+    }
+
+    /// Writes one row of a staging table for each item, and returns how many.
+    async fn stage<T>(
+        &mut self,
+        staging: Staging,
+        head: String,
+        items: impl Iterator<Item = T>,
+        mut write: impl FnMut(T, &mut String) -> Result<(), RowError>,
+    ) -> Result<u64, ApplyError> {
+        let mut rows = Staged::new(head);
+        let mut count = 0;
+        for item in items {
+            if count == 0 {
+                self.staged.push(staging);
+            }
             count += 1;
+            rows.open();
+            write(item, &mut rows.text)?;
+            rows.close();
             if rows.full() {
                 self.send(&mut rows).await?;
             }
         }
         self.send(&mut rows).await?;
-        if count > 0 {
-            self.staged.push(Staging::Delta);
-        }
         Ok(count)
     }
 

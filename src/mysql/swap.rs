@@ -29,7 +29,7 @@ impl Swap {
             .await?;
         session
             .run(&format!(
-                "LOCK TABLES {} WRITE, {} WRITE, {} AS s WRITE, {} WRITE",
+                "LOCK TABLES {} WRITE, {} WRITE, {} AS _rsc_s WRITE, {} WRITE",
                 self.live, self.shadow, self.shadow, self.stream
             ))
             .await

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::put;
 use super::text::{self, count, duration};
 use crate::lifecycle::notice::Notice;
 
@@ -45,7 +46,7 @@ impl Live {
                 self.finish();
                 self.told_at = None;
                 if let Some(line) = text::notice(other) {
-                    println!("{line}");
+                    put(&line);
                 }
             }
         }
@@ -72,14 +73,14 @@ impl Live {
     fn progress(&mut self, rows: u64, estimate: u64, speed: &str) {
         if rows >= estimate {
             self.finish();
-            println!("  copied {} rows", count(rows));
+            put(&format!("  copied {} rows", count(rows)));
         } else if self.terminal {
             let bar = self.bar.get_or_insert_with(|| bar("  {bar:12} {percent:>3}%  {wide_msg}"));
             bar.set_length(estimate.max(1));
             bar.set_position(rows);
             bar.set_message(format!("{} of {} rows{speed}", count(rows), count(estimate)));
         } else if self.due() {
-            println!("  copied {} of about {} rows{speed}", count(rows), count(estimate));
+            put(&format!("  copied {} of about {} rows{speed}", count(rows), count(estimate)));
         }
     }
 
@@ -89,7 +90,7 @@ impl Live {
             bar.set_message(message.to_owned());
             bar.tick();
         } else if self.due() {
-            println!("  {message}");
+            put(&format!("  {message}"));
         }
     }
 

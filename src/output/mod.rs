@@ -7,6 +7,7 @@ mod json;
 mod live;
 mod text;
 
+use std::io::Write;
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
@@ -50,7 +51,7 @@ impl Printer {
             })),
             Format::Text => {
                 self.finish_live();
-                println!("{}", text::done(change, serving, hint));
+                put(&text::done(change, serving, hint));
             }
         }
     }
@@ -65,14 +66,14 @@ impl Printer {
                     self.line(&line);
                 }
             }
-            Format::Text => println!("{}", text::list(changes, width(&console::Term::stdout()))),
+            Format::Text => put(&text::list(changes, width(&console::Term::stdout()))),
         }
     }
 
     pub fn status(&self, report: &StatusReport<'_>) {
         match self.format {
             Format::Json => self.line(&json::status(report)),
-            Format::Text => println!("{}", text::status(report, width(&console::Term::stdout()))),
+            Format::Text => put(&text::status(report, width(&console::Term::stdout()))),
         }
     }
 
@@ -80,7 +81,7 @@ impl Printer {
     pub fn remark(&self, remark: &str) {
         if self.format == Format::Text {
             self.finish_live();
-            println!("{remark}");
+            put(remark);
         }
     }
 
@@ -89,7 +90,7 @@ impl Printer {
             Format::Json => self.line(&json::error(error)),
             Format::Text => {
                 self.finish_live();
-                eprintln!("{}", text::error(error, width(&console::Term::stderr())));
+                put_error(&text::error(error, width(&console::Term::stderr())));
             }
         }
     }
@@ -99,11 +100,20 @@ impl Printer {
     }
 
     fn line(&self, value: &Value) {
-        println!("{value}");
+        put(&value.to_string());
     }
 }
 
 /// Where lines end. Only a terminal has an end: in a file, a line that is whole can be searched for.
 fn width(terminal: &console::Term) -> usize {
     terminal.size_checked().map_or(usize::MAX, |(_, columns)| usize::from(columns))
+}
+
+/// A line on stdout. Whoever reads it may have gone (`rsc list | head -1`): that ends the output, not the work.
+fn put(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn put_error(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -146,7 +146,7 @@ impl Statements {
     pub fn carry(&self) -> String {
         let key: Vec<_> = (0..self.projection.key.len()).map(|i| format!("m.k{i}")).collect();
         let own: Vec<_> =
-            self.projection.target_only.iter().map(|o| format!("s.{}", quote(&o.column.name))).collect();
+            self.projection.target_only.iter().map(|o| format!("_rsc_s.{}", quote(&o.column.name))).collect();
         format!(
             "INSERT INTO {} SELECT {}, {} FROM {} AS m STRAIGHT_JOIN {} ON {}",
             Staging::Carried.name(),
@@ -160,7 +160,7 @@ impl Statements {
 
     pub fn delete(&self) -> String {
         format!(
-            "DELETE s FROM {} AS g STRAIGHT_JOIN {} ON {}",
+            "DELETE _rsc_s FROM {} AS g STRAIGHT_JOIN {} ON {}",
             Staging::Gone.name(),
             self.shadow_by_key(),
             self.matches(|i, _| format!("g.k{i}")),
@@ -174,11 +174,11 @@ impl Statements {
             .mapped
             .iter()
             .filter(|m| !self.equal_means_identical(m.source))
-            .map(|m| format!("s.{} = {}", quote(&m.target.name), self.value(m.source)))
+            .map(|m| format!("_rsc_s.{} = {}", quote(&m.target.name), self.value(m.source)))
             .collect();
         for own in self.projection.target_only.iter().filter(|o| o.column.on_update()) {
             let name = quote(&own.column.name);
-            sets.push(format!("s.{name} = s.{name}"));
+            sets.push(format!("_rsc_s.{name} = _rsc_s.{name}"));
         }
         if sets.is_empty() {
             return "DO 0".into();
@@ -227,7 +227,7 @@ impl Statements {
     }
 
     fn insert_missing(&self, names: &[String], values: &[String], from: &str, frontier: &Frontier) -> String {
-        let missing = format!("s.{} IS NULL", quote(&self.projection.key[0].target.name));
+        let missing = format!("_rsc_s.{} IS NULL", quote(&self.projection.key[0].target.name));
         let reached = match frontier {
             Frontier::Start => " AND FALSE".into(),
             Frontier::At(bound) => format!(" AND {}", key_range::up_to(&self.source_key_columns(), bound)),
@@ -292,7 +292,7 @@ impl Statements {
             let source = quote(&self.projection.source[mapped.source].name);
             let value = collated(&format!("d.{source}"), &mapped.target);
             equal.push(format!("{value} = {}", collated(&format!("e.{source}"), &mapped.target)));
-            suggested.push(format!("s.{} = {value}", quote(name)));
+            suggested.push(format!("_rsc_s.{} = {value}", quote(name)));
         }
         let same_row: Vec<String> = self
             .key_columns_of("d")
@@ -308,7 +308,7 @@ impl Statements {
             self.source_key_columns().join(", "),
         );
         Some(format!(
-            "SELECT {}, {} FROM ({first}) AS d STRAIGHT_JOIN {} AS s ON {} STRAIGHT_JOIN {} AS e ON {key_of_shadow} \
+            "SELECT {}, {} FROM ({first}) AS d STRAIGHT_JOIN {} AS _rsc_s ON {} STRAIGHT_JOIN {} AS e ON {key_of_shadow} \
              WHERE {} AND NOT ({}) LIMIT 1",
             one.join(", "),
             other.join(", "),
@@ -355,7 +355,7 @@ impl Statements {
     }
 
     fn shadow_by_key(&self) -> String {
-        format!("{} AS s FORCE INDEX ({})", self.shadow, quote(&self.projection.target_key))
+        format!("{} AS _rsc_s FORCE INDEX ({})", self.shadow, quote(&self.projection.target_key))
     }
 
     fn source_by_key(&self) -> String {
@@ -374,7 +374,7 @@ impl Statements {
     fn matches(&self, side: impl Fn(usize, &KeyColumn) -> String) -> String {
         let mut conditions = Vec::new();
         for (i, part) in self.projection.key.iter().enumerate() {
-            let (value, own) = (side(i, part), format!("s.{}", quote(&part.target.name)));
+            let (value, own) = (side(i, part), format!("_rsc_s.{}", quote(&part.target.name)));
             if part.recollate {
                 conditions.push(format!("{own} = {}", collated(&value, &part.target)));
                 conditions.push(format!("{} = {value}", collated(&own, self.source_column(part))));
@@ -442,15 +442,15 @@ mod tests {
     fn an_update_does_not_name_what_only_the_shadow_has() {
         assert_eq!(
             revert_of_a_dropped_column().update(),
-            "UPDATE `_rsc`.`delta` AS d STRAIGHT_JOIN `d`.`_rsc1_t_old` AS s FORCE INDEX (`PRIMARY`) \
-             ON s.`id` = d.`id` SET s.`name` = d.`name`"
+            "UPDATE `_rsc`.`delta` AS d STRAIGHT_JOIN `d`.`_rsc1_t_old` AS _rsc_s FORCE INDEX (`PRIMARY`) \
+             ON _rsc_s.`id` = d.`id` SET _rsc_s.`name` = d.`name`"
         );
     }
 
     #[test]
     fn a_moved_row_takes_along_what_only_the_shadow_has() {
         let statements = revert_of_a_dropped_column();
-        assert!(statements.carry().contains("SELECT m.k0, s.`title`"));
+        assert!(statements.carry().contains("SELECT m.k0, _rsc_s.`title`"));
         assert!(statements.insert_moved(&Frontier::End).contains("SELECT d.`id`, d.`name`, c.c0"));
     }
 
@@ -458,7 +458,7 @@ mod tests {
     fn no_row_above_the_frontier_is_inserted() {
         let statements = revert_of_a_dropped_column();
         let at = Frontier::At(vec!["7".into()]);
-        assert!(statements.insert_rest(&at).ends_with("WHERE s.`id` IS NULL AND d.`id` <= 7"));
+        assert!(statements.insert_rest(&at).ends_with("WHERE _rsc_s.`id` IS NULL AND d.`id` <= 7"));
         assert!(statements.insert_rest(&Frontier::Start).ends_with("AND FALSE"));
     }
 
@@ -474,8 +474,8 @@ mod tests {
         projection.key[0] = KeyColumn { source: 0, target: collated("utf8mb4_0900_ai_ci"), recollate: true };
         let statements = Statements::new(projection, TableName::new("d", "t"), TableName::new("d", "s"));
         assert!(statements.delete().ends_with(
-            "ON s.`id` = CONVERT(g.k0 USING utf8mb4) COLLATE utf8mb4_0900_ai_ci \
-             AND CONVERT(s.`id` USING utf8mb4) COLLATE utf8mb4_bin = g.k0"
+            "ON _rsc_s.`id` = CONVERT(g.k0 USING utf8mb4) COLLATE utf8mb4_0900_ai_ci \
+             AND CONVERT(_rsc_s.`id` USING utf8mb4) COLLATE utf8mb4_bin = g.k0"
         ));
     }
 

@@ -1,5 +1,10 @@
 //! A change does to the rows what the same ALTER does natively, and its revert undoes it.
 
+use mysql_async::prelude::Queryable;
+use rsc::schema::table::quote;
+
+use crate::support::process::rsc;
+use crate::support::shared;
 use crate::support::table::Table;
 
 /// One ALTER, what it is made on, and what happens to the rows while the new schema serves.
@@ -161,4 +166,25 @@ async fn times_floats_and_documents_go_through_the_stream_unchanged() {
         ],
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_table_may_have_any_name() {
+    let schema = shared().fresh_database().await;
+    let mut conn = shared().conn().await.unwrap();
+    for name in ["s", "d", "_rsc1_s_new", "select from.x", "back`tick", "gone", "ü"] {
+        let quoted = quote(name);
+        conn.query_drop(format!("CREATE TABLE {schema}.{quoted} (id int PRIMARY KEY, a int)")).await.unwrap();
+        conn.query_drop(format!("INSERT INTO {schema}.{quoted} VALUES (1, 1)")).await.unwrap();
+        let arguments =
+            ["--output", "json", "migrate", "--database", &schema, "--table", name, "--alter", "DROP a"];
+        let ended = rsc(shared(), &arguments).run().await.well();
+        let id = ended.last_line()["id"].to_string();
+        conn.query_drop(format!("INSERT INTO {schema}.{quoted} VALUES (2)")).await.unwrap();
+        rsc(shared(), &["revert", &id]).run().await.well();
+        let rows: Vec<(i32, Option<i32>)> =
+            conn.query(format!("SELECT * FROM {schema}.{quoted}")).await.unwrap();
+        assert_eq!(rows, [(1, Some(1)), (2, None)], "{name}");
+        rsc(shared(), &["complete", &id]).run().await.well();
+    }
 }
