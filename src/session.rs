@@ -35,9 +35,18 @@ pub enum Remedy {
     Reconnect,
     /// The server cannot take writes now: read-only, disk full. An operator mends that.
     Wait,
-    /// It would be answered the same again.
+    /// The rows do not fit where they should go. It would be answered the same again.
+    Data,
+    /// Anything else: a privilege taken away, a table that is gone. It would be answered the same until someone has
+    /// looked at it.
     None,
 }
+
+/// Errors that a value or a row causes, when it is converted or held against the table's rules.
+const DATA_ERRORS: [u16; 27] = [
+    1048, 1261, 1262, 1263, 1264, 1265, 1292, 1364, 1365, 1366, 1406, 1411, 1416, 1526, 1690, 1748, 3037,
+    3106, 3140, 3141, 3143, 3156, 3643, 3819, 3903, 3907, 6136,
+];
 
 impl SqlError {
     pub fn remedy(&self) -> Remedy {
@@ -48,6 +57,7 @@ impl SqlError {
                 1205 | 1213 | 1317 | 3024 | 3572 => Remedy::Again,
                 1053 | 1152 | 1158..=1161 | 1184 | 1927 | 3169 | 1040 | 1203 => Remedy::Reconnect,
                 1290 | 1836 | 1792 | 1114 | 1021 | 3 | 1026 | 28 | 1598 => Remedy::Wait,
+                code if DATA_ERRORS.contains(code) => Remedy::Data,
                 _ => Remedy::None,
             },
         }

@@ -25,7 +25,8 @@ use crate::lifecycle::notice::{Blocker, Freeze};
 use crate::mysql::inspect;
 use crate::mysql::swap::{Swap, blockers};
 
-/// The application is not made to wait longer than this for the last of the stream.
+/// The application is not made to wait longer than this for the last of the stream. Below
+/// [`IDLE_MAX_S`](crate::mysql::swap::IDLE_MAX_S).
 const DRAIN_MAX: Duration = Duration::from_secs(2);
 
 pub enum Attempt {
@@ -49,7 +50,10 @@ impl Line {
         let asked = Instant::now();
         match self.lock(&swap).await {
             Ok(()) => {}
-            Err(Trouble::Locked(_)) => return self.missed(&swap, "the table was in use".into()).await,
+            Err(Trouble::Locked(_)) => {
+                swap.relax(self.applier.session()).await?;
+                return self.missed(&swap, "the table was in use".into()).await;
+            }
             Err(trouble) => return Err(trouble),
         }
         let granted = Instant::now();
@@ -57,12 +61,14 @@ impl Line {
             Ok(mut freeze) => {
                 freeze.lock_wait_ms = milliseconds(granted - asked);
                 freeze.freeze_ms = milliseconds(granted.elapsed());
+                swap.relax(self.applier.session()).await?;
                 self.turn().await?;
                 Ok(Attempt::Swapped(freeze))
             }
             Err(trouble) => {
                 self.applier.rollback().await?;
                 swap.unlock(self.applier.session()).await?;
+                swap.relax(self.applier.session()).await?;
                 self.after_failure(&swap, trouble).await
             }
         }

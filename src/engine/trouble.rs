@@ -36,7 +36,8 @@ impl From<SqlError> for Trouble {
             Remedy::Duplicate => Trouble::Duplicate(error.to_string()),
             Remedy::Again => Trouble::Locked(error.to_string()),
             Remedy::Wait => Trouble::Stop(Told::new(format!("the server cannot take writes: {error}"))),
-            Remedy::None => Trouble::Definite(Told::new(error)),
+            Remedy::Data => Trouble::Definite(Told::new(error)),
+            Remedy::None => Trouble::Stop(Told::new(error)),
         }
     }
 }

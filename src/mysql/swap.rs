@@ -4,6 +4,9 @@ use crate::lifecycle::notice::Blocker;
 use crate::schema::table::{TableName, string_literal};
 use crate::session::{Session, SqlError, number, text};
 
+/// Longer than the last of the stream may take under the locks, which is when the session has nothing to do.
+pub const IDLE_MAX_S: u64 = 5;
+
 /// The tables of a swap: `live` gives its name to `shadow` and takes the name `retired`.
 #[derive(Clone, Debug)]
 pub struct Swap {
@@ -20,11 +23,13 @@ impl Swap {
     /// Waits at most `seconds` for the locks; the application waits as long.
     ///
     /// A statement that uses a table twice needs a lock for each alias. Staging tables are temporary and need
-    /// none.
+    /// none. Should this process be stopped while it holds the locks, the server ends the idle session after
+    /// [`IDLE_MAX_S`], and the application goes on.
     pub async fn lock(&self, session: &mut Session, seconds: u64) -> Result<(), SqlError> {
         session
             .run(&format!(
-                "SET SESSION lock_wait_timeout = {seconds}, SESSION innodb_lock_wait_timeout = {seconds}"
+                "SET SESSION lock_wait_timeout = {seconds}, SESSION innodb_lock_wait_timeout = {seconds}, \
+                 SESSION wait_timeout = {IDLE_MAX_S}"
             ))
             .await?;
         session
@@ -32,6 +37,17 @@ impl Swap {
                 "LOCK TABLES {} WRITE, {} WRITE, {} AS _rsc_s WRITE, {} WRITE",
                 self.live, self.shadow, self.shadow, self.stream
             ))
+            .await
+            .map(|_| ())
+    }
+
+    /// What [`Swap::lock`] set for the time of the locks is as it was. For after the locks.
+    pub async fn relax(&self, session: &mut Session) -> Result<(), SqlError> {
+        session
+            .run(
+                "SET SESSION lock_wait_timeout = 60, SESSION innodb_lock_wait_timeout = 50, \
+                 SESSION wait_timeout = 28800",
+            )
             .await
             .map(|_| ())
     }

@@ -11,6 +11,8 @@ use crate::session::{Session, SqlError, text};
 pub struct Facts {
     /// Global variables by name.
     pub variables: HashMap<String, String>,
+    /// What the server leaves out of its binlog: the two filter columns of its binlog status.
+    pub binlog_filters: String,
     pub grants: Grants,
     pub table: Table,
     pub engine: String,
@@ -26,7 +28,7 @@ impl Facts {
     }
 }
 
-const VARIABLES: [&str; 10] = [
+const VARIABLES: [&str; 12] = [
     "version",
     "log_bin",
     "binlog_format",
@@ -37,6 +39,8 @@ const VARIABLES: [&str; 10] = [
     "read_only",
     "super_read_only",
     "innodb_read_only",
+    "log_replica_updates",
+    "log_slave_updates",
 ];
 
 pub async fn gather(session: &mut Session, table: Table) -> Result<Facts, SqlError> {
@@ -73,7 +77,20 @@ pub async fn gather(session: &mut Session, table: Table) -> Result<Facts, SqlErr
         ),
     )
     .await?;
-    Ok(Facts { variables, grants: grants(session).await?, table, engine, foreign_keys, triggers })
+    let (binlog_filters, grants) = (binlog_filters(session).await, grants(session).await?);
+    Ok(Facts { variables, binlog_filters, grants, table, engine, foreign_keys, triggers })
+}
+
+/// Empty when there are none. Also when the status may not be read: then the privileges are refused anyway.
+async fn binlog_filters(session: &mut Session) -> String {
+    // The newer name first: 8.2 and later know it, and 8.4 knows no other.
+    for statement in ["SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"] {
+        if let Ok(Some(row)) = session.first(statement).await {
+            let filters = [text(&row, 2).unwrap_or_default(), text(&row, 3).unwrap_or_default()];
+            return filters.into_iter().filter(|f| !f.is_empty()).collect::<Vec<_>>().join(", ");
+        }
+    }
+    String::new()
 }
 
 async fn list(session: &mut Session, sql: &str) -> Result<Vec<String>, SqlError> {
@@ -109,6 +126,7 @@ pub fn sample() -> Facts {
             ("binlog_order_commits", "ON"),
             ("read_only", "OFF"),
         ]),
+        binlog_filters: String::new(),
         grants: Grants::read("root@%", &["GRANT ALL PRIVILEGES ON *.* TO `root`@`%`".into()]),
         table: Table {
             name: crate::schema::table::TableName::new("d", "t"),

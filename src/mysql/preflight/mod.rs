@@ -15,6 +15,7 @@ mod row_image;
 mod triggers;
 mod usable_key;
 mod version;
+mod whole_binlog;
 mod writable;
 
 pub use facts::{Facts, gather};
@@ -24,10 +25,12 @@ use crate::error::Told;
 type Check = fn(&Facts) -> Option<Told>;
 
 /// In the order in which an operator would mend them.
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 14] = [
     version::check,
     writable::check,
     row_format::check,
+    whole_binlog::check,
+    whole_binlog::check_replicated,
     row_image::check,
     row_image::check_partial_json,
     gtid::check,
