@@ -41,9 +41,15 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
                 .next("mend what is named above, and start again with `rsc migrate`"),
         ),
         Halt::Blocked(told) => {
+            let again = match job.ask {
+                Some(verb @ (Verb::Revert | Verb::Reapply)) => format!("rsc {} {id}", verb.name()),
+                Some(Verb::Complete | Verb::Cancel | Verb::Resume) | None => {
+                    format!("rsc migrate --resume {id} --agent stay")
+                }
+            };
             let told = told
                 .state(format!("the stream of change {id} cannot go on; the live table works as before"))
-                .next(format!("to try again when the reason is gone, `rsc migrate --resume {id}`; to keep what serves, `rsc complete {id}`"));
+                .next(format!("to try again when the reason is gone, `{again}`; to keep what serves, `rsc complete {id}`"));
             match job.ask {
                 Some(Verb::Revert | Verb::Reapply) => Error::RevertRefused(told),
                 Some(Verb::Complete | Verb::Cancel | Verb::Resume) | None => Error::Stopped(told),
