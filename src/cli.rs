@@ -190,14 +190,17 @@ impl Connection {
             })?),
             None => None,
         };
+        // The first that names a place decides between socket and host: the option file's socket must not turn a
+        // profile's server into the local one.
+        let places = [
+            Place { socket: self.socket.clone(), tcp: self.host.is_some() || self.port.is_some() },
+            Place { socket: profile.socket.clone(), tcp: profile.host.is_some() || profile.port.is_some() },
+            Place { socket: listed("socket"), tcp: file.contains_key("host") || file.contains_key("port") },
+        ];
         Ok(Server {
             host: self.host.clone().or(profile.host).or(listed("host")).unwrap_or("127.0.0.1".into()),
             port: self.port.or(profile.port).or(port).unwrap_or(3306),
-            socket: self.socket.clone().or(profile.socket).or(match &self.host {
-                // A host on the command line means that host, whatever socket the option file has.
-                Some(_) => None,
-                None => listed("socket"),
-            }),
+            socket: socket(places),
             user: self.user.clone().or(profile.user).or(listed("user")).unwrap_or_else(login_name),
             password: self.password(profile.password.or(listed("password")))?,
             ssl_mode: self.ssl_mode.or(profile.ssl_mode).or(ssl_mode).unwrap_or(SslMode::Disabled),
@@ -247,6 +250,16 @@ impl Connection {
     }
 }
 
+/// What one source of settings says of where the server is.
+struct Place {
+    socket: Option<String>,
+    tcp: bool,
+}
+
+fn socket(places: [Place; 3]) -> Option<String> {
+    places.into_iter().find(|place| place.socket.is_some() || place.tcp)?.socket
+}
+
 fn usage(what: String) -> Error {
     Error::Usage(Told::new(what).state("nothing was touched"))
 }
@@ -263,4 +276,21 @@ impl Error {
 
 fn login_name() -> String {
     std::env::var("USER").unwrap_or_else(|_| "root".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_source_that_names_a_place_decides_between_socket_and_host() {
+        let tcp = || Place { socket: None, tcp: true };
+        let local = || Place { socket: Some("/s".into()), tcp: false };
+        let none = || Place { socket: None, tcp: false };
+        assert_eq!(socket([tcp(), local(), none()]), None, "--host goes before a profile's socket");
+        assert_eq!(socket([none(), tcp(), local()]), None, "a profile's host before the option file's socket");
+        assert_eq!(socket([none(), none(), local()]), Some("/s".into()));
+        assert_eq!(socket([local(), tcp(), none()]), Some("/s".into()));
+        assert_eq!(socket([none(), none(), none()]), None);
+    }
 }

@@ -9,13 +9,12 @@ use tokio::time::sleep;
 
 use super::{Context, sql_error, store_error};
 use crate::engine;
-use crate::engine::sides;
 use crate::error::{Error, Told};
 use crate::journal::fence;
 use crate::journal::record::{Answer, Change};
 use crate::journal::store;
 use crate::lifecycle::event::{Event, Verb};
-use crate::lifecycle::state::{Serving, State};
+use crate::lifecycle::state::State;
 use crate::lifecycle::step::step;
 use crate::session::Session;
 
@@ -29,27 +28,12 @@ pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
     if let Err(no) = step(change.state, &Event::Asked(verb)) {
         return Err(refused(verb, &no.what, &no.next));
     }
-    let serving = serving(&mut session, &change).await;
     let change = match ask_owner(context, &mut session, id, verb).await? {
         Some(change) => change,
         None => engine::run(context.job(id, Some(verb), false)).await?,
     };
-    let serving = match change.state {
-        // The other table is gone, so what served then serves now.
-        State::Completed | State::Cancelled | State::Failed => serving,
-        _ => self::serving(&mut session, &change).await,
-    };
-    context.printer.done(&change, serving, &hint(&change));
+    context.printer.done(&change, &hint(&change));
     Ok(())
-}
-
-async fn serving(session: &mut Session, change: &Change) -> Serving {
-    // Only for telling: what cannot be read now is told as the journal has it.
-    let found = sides::serving(session, change).await.ok().flatten();
-    found.unwrap_or(match change.state {
-        State::Revertible | State::Completed => Serving::New,
-        _ => Serving::Old,
-    })
 }
 
 fn hint(change: &Change) -> String {

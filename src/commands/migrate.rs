@@ -9,7 +9,7 @@ use crate::error::{Error, Told};
 use crate::journal::record::Options;
 use crate::journal::store;
 use crate::lifecycle::event::Verb;
-use crate::lifecycle::state::{Serving, State};
+use crate::lifecycle::state::State;
 use crate::mysql::inspect::{self, Found};
 use crate::mysql::preflight;
 use crate::mysql::shadow;
@@ -29,14 +29,10 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
         (None, None) => return Err(usage("give --alter, or --resume with a change's number")),
     };
     let change = engine::run(context.job(id, ask, migrate.agent == Agent::Stay)).await?;
-    let serving = match change.state {
-        State::Revertible | State::Completed => Serving::New,
-        _ => Serving::Old,
-    };
     if change.state == State::Revertible {
         warn_of_retention(context, &change.options).await;
     }
-    context.printer.done(&change, serving, &hint(&change));
+    context.printer.done(&change, &hint(&change));
     Ok(())
 }
 

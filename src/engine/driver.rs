@@ -161,7 +161,7 @@ impl Driver<'_> {
         if let Some(serving) = sides::serving(&mut self.session, &self.change).await? {
             let event = Event::Serves(serving);
             // The answer of that swap was lost, and with it the length of its freeze.
-            let note = Note { swapped: Some(None), ..Note::default() };
+            let note = Note { swapped: Some((serving, None)), ..Note::default() };
             if step(self.change.state, &event) != Ok(self.change.state) {
                 self.happens(&event, note).await?;
                 self.tell(Notice::Swapped { serving, freeze: None });
@@ -299,7 +299,7 @@ impl Driver<'_> {
 
     async fn swapped(&mut self, serving: Serving, freeze: Freeze) -> Result<(), Halt> {
         self.tell(Notice::Swapped { serving, freeze: Some(freeze) });
-        let note = Note { swapped: Some(Some(freeze.freeze_ms)), reason: Some(None), ..Note::default() };
+        let note = Note { swapped: Some((serving, Some(freeze.freeze_ms))), reason: Some(None), ..Note::default() };
         self.happens(&Event::Serves(serving), note).await?;
         let detail = serde_json::to_value(freeze).unwrap_or_default();
         store::record_event(&mut self.session, self.change.id, "swapped", &detail).await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mysql_async::Row;
 
-use crate::lifecycle::state::State;
+use crate::lifecycle::state::{Serving, State};
 use crate::schema::table::TableName;
 use crate::session::{number, text};
 
@@ -45,6 +45,8 @@ pub struct Change {
     pub old_create: String,
     pub new_create: Option<String>,
     pub rows_estimate: u64,
+    /// After the last swap that the journal knows of; the tables decide where they still can.
+    pub serving: Serving,
     pub freeze_ms: Option<f64>,
     /// Server time, UTC.
     pub started_at: String,
@@ -57,7 +59,7 @@ pub struct Change {
 /// In the order that [`Change::read`] expects.
 pub const COLUMNS: &str = "id, schema_name, table_name, statement, options, state, reason, old_create, \
     new_create, rows_estimate, freeze_ms, started_at, updated_at, window_ends_at, \
-    COALESCE(window_ends_at < NOW(3), FALSE)";
+    COALESCE(window_ends_at < NOW(3), FALSE), serving = 'new'";
 
 /// The journal holds something this version cannot read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,6 +92,7 @@ impl Change {
             updated_at: text(row, 12).unwrap_or_default(),
             window_ends_at: text(row, 13),
             window_over: number(row, 14) == Some(1),
+            serving: if number(row, 15) == Some(1) { Serving::New } else { Serving::Old },
         })
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::fence::{Fence, FenceError};
 use super::record::{Answer, COLUMNS, Change, Copied, Request, Unreadable, stream_table};
 use crate::journal::record::Options;
-use crate::lifecycle::state::State;
+use crate::lifecycle::state::{Serving, State};
 use crate::rows::gtid_set::GtidSet;
 use crate::schema::table::{Table, string_literal};
 use crate::session::{Session, SqlError, number, text};
@@ -141,8 +141,8 @@ pub struct Note {
     pub new_create: Option<String>,
     /// `Some(None)` clears it.
     pub reason: Option<Option<String>>,
-    /// The freeze of a swap that has just happened; `Some(None)` when it is not known.
-    pub swapped: Option<Option<f64>>,
+    /// A swap has happened: what serves now, and the freeze where it is known, in milliseconds.
+    pub swapped: Option<(Serving, Option<f64>)>,
     /// The position from which a rebuilt shadow starts.
     pub start_at: Option<GtidSet>,
 }
@@ -186,7 +186,8 @@ async fn save_in_transaction(
         Some(None) => sets.push("reason = NULL".into()),
         None => {}
     }
-    if let Some(freeze) = note.swapped {
+    if let Some((serving, freeze)) = note.swapped {
+        sets.push(format!("serving = '{}'", serving.name()));
         let window = change.options.revert_window_s;
         sets.push(format!("freeze_ms = {}", freeze.map_or("NULL".into(), |ms| format!("{ms:.3}"))));
         sets.push(format!("window_ends_at = NOW(3) + INTERVAL {window} SECOND"));

@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS `_rsc`.`change` (
   `old_create` LONGTEXT NOT NULL COMMENT 'SHOW CREATE TABLE before the change',
   `new_create` LONGTEXT NULL COMMENT 'SHOW CREATE TABLE of the shadow',
   `rows_estimate` BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  `serving` VARCHAR(3) NOT NULL DEFAULT 'old' COMMENT 'which schema served after the last swap: old or new',
   `freeze_ms` DOUBLE NULL COMMENT 'of the last swap; NULL when its answer was lost',
   `started_at` TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
   `updated_at` TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3),

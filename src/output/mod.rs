@@ -16,7 +16,6 @@ use crate::cli::Format;
 use crate::error::Error;
 use crate::journal::record::Change;
 use crate::lifecycle::notice::Notice;
-use crate::lifecycle::state::Serving;
 
 pub use text::{StatusReport, duration};
 
@@ -40,18 +39,18 @@ impl Printer {
     }
 
     /// The change has come to where the command wanted it.
-    pub fn done(&self, change: &Change, serving: Serving, hint: &str) {
+    pub fn done(&self, change: &Change, hint: &str) {
         match self.format {
             Format::Json => self.line(&json!({
                 "event": "done",
                 "id": change.id,
                 "state": change.state.name(),
-                "serving": serving.name(),
+                "serving": change.serving.name(),
                 "freeze_ms": change.freeze_ms,
             })),
             Format::Text => {
                 self.finish_live();
-                put(&text::done(change, serving, hint));
+                put(&text::done(change, hint));
             }
         }
     }

@@ -67,14 +67,14 @@ fn blocker(blocker: &Blocker) -> String {
     )
 }
 
-pub fn done(change: &Change, serving: Serving, hint: &str) -> String {
+pub fn done(change: &Change, hint: &str) -> String {
     let what = match change.state {
         State::Revertible => format!("the new schema of {} serves", change.table.plain()),
         State::Reverted => format!("the old schema of {} serves", change.table.plain()),
         State::Completed => {
             format!(
                 "the {} schema of {} stays; the other table is dropped",
-                serving.name(),
+                change.serving.name(),
                 change.table.plain()
             )
         }

@@ -10,6 +10,7 @@ use rsc::settings::{Server, SslMode};
 use tokio::time::sleep;
 
 use crate::support::process::rsc;
+use crate::support::server::{Options, Server as MysqlServer};
 use crate::support::shared;
 use crate::support::table::Table;
 use crate::support::writers::{Column, Plan, Shape, Writers, compare};
@@ -196,4 +197,42 @@ async fn a_truncated_table_is_noticed_and_not_guessed_past() {
     assert!(ended.stdout.contains("TRUNCATE TABLE t"), "{ended:#?}");
     let status = table.ask("status", id).await.well();
     assert_eq!(status.last_line()["verdict"]["verdict"], "blocked");
+}
+
+/// With durable commits, so that what the server acknowledged is there after its death.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_dies_and_comes_back_is_waited_for() {
+    let options = Options::default().with("--sync-binlog=1").with("--innodb-flush-log-at-trx-commit=1");
+    let server = MysqlServer::start(options).unwrap();
+    let mut conn = server.conn().await.unwrap();
+    conn.query_drop("CREATE DATABASE d; CREATE TABLE d.t (id int PRIMARY KEY, a int, title int)")
+        .await
+        .unwrap();
+    conn.query_drop(
+        "SET SESSION cte_max_recursion_depth = 1000000; INSERT INTO d.t WITH RECURSIVE c(i) AS \
+         (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 60000) SELECT i, i, i FROM c",
+    )
+    .await
+    .unwrap();
+    let migrate =
+        ["--output", "json", "migrate", "--database", "d", "--table", "t", "--alter", "DROP COLUMN title"];
+    let mut running =
+        rsc(&server, &[&migrate[..], &["--agent", "stay", "--batch-time", "5ms"]].concat()).start();
+    running.says("\"copied\"").await;
+    server.kill().unwrap();
+    server.restart().unwrap();
+    running.says("\"revertible\"").await;
+    assert!(running.stdout().contains("\"retrying\""), "{}", running.stdout());
+    server.kill().unwrap();
+    server.restart().unwrap();
+    let mut conn = server.conn().await.unwrap();
+    conn.query_drop("UPDATE d.t SET a = 0 WHERE id % 2 = 0; DELETE FROM d.t WHERE id % 5 = 0").await.unwrap();
+    rsc(&server, &["revert", "1"]).run().await.well();
+    let sums: Vec<(u64, u64, u64)> = conn
+        .query("SELECT COUNT(*), SUM(title = id), SUM(a = IF(id % 2 = 0, 0, id)) FROM d.t")
+        .await
+        .unwrap();
+    assert_eq!(sums, [(48_000, 48_000, 48_000)]);
+    rsc(&server, &["complete", "1"]).run().await.well();
+    running.ended().await.well();
 }

@@ -42,7 +42,7 @@ pub enum Refusal {
     )]
     TableRename(String),
     #[error(
-        "rsc chooses the algorithm itself: leave `{0}` out, or use --strategy instant for an instant change"
+        "rsc chooses the algorithm itself: leave `{0}` out"
     )]
     Algorithm(String),
     #[error("rsc never locks the table for long and needs no LOCK clause: leave `{0}` out")]
