@@ -288,7 +288,11 @@ mod tests {
         let local = || Place { socket: Some("/s".into()), tcp: false };
         let none = || Place { socket: None, tcp: false };
         assert_eq!(socket([tcp(), local(), none()]), None, "--host goes before a profile's socket");
-        assert_eq!(socket([none(), tcp(), local()]), None, "a profile's host before the option file's socket");
+        assert_eq!(
+            socket([none(), tcp(), local()]),
+            None,
+            "a profile's host before the option file's socket"
+        );
         assert_eq!(socket([none(), none(), local()]), Some("/s".into()));
         assert_eq!(socket([local(), tcp(), none()]), Some("/s".into()));
         assert_eq!(socket([none(), none(), none()]), None);

@@ -36,10 +36,16 @@ const SWAP_PAUSE_MAX: Duration = Duration::from_secs(30);
 pub async fn run(job: Job) -> Result<Change, Error> {
     let mut ask = job.ask;
     let mut backoff = Backoff::new();
+    let mut held = false;
     loop {
         let began = Instant::now();
-        let why = match attempt(&job, &mut ask).await {
+        let why = match attempt(&job, &mut ask, &mut held).await {
             Ok(change) => return Ok(change),
+            // Someone did something in our absence: wait for them, and keep the stream again.
+            Err(Halt::Trouble(Trouble::Owned(who))) if job.stay && held => {
+                backoff = Backoff::new();
+                format!("the change is driven by {who}")
+            }
             Err(Halt::Trouble(Trouble::Lost(why) | Trouble::Locked(why))) => why,
             Err(halt) => return Err(explain(&job, halt)),
         };
@@ -78,8 +84,9 @@ impl Backoff {
     }
 }
 
-/// Claims the change, works on it until it has settled, and gives it up again, whatever happened.
-async fn attempt(job: &Job, ask: &mut Option<Verb>) -> Result<Change, Halt> {
+/// Claims the change, works on it until it has settled, and gives it up again, whatever happened. `held` is true
+/// from the first claim on.
+async fn attempt(job: &Job, ask: &mut Option<Verb>, held: &mut bool) -> Result<Change, Halt> {
     let mut session = Session::open(&job.server).await?;
     let change = load(&mut session, job.change).await?;
     if change.state.ended() {
@@ -88,6 +95,7 @@ async fn attempt(job: &Job, ask: &mut Option<Verb>) -> Result<Change, Halt> {
         return at_the_end(change, *ask);
     }
     let ownership = fence::claim(&job.server, &mut session, job.change).await?;
+    *held = true;
     let change = load(&mut session, job.change).await?;
     let mut driver = Driver { job, session, ownership, change };
     let result = driver.drive(ask).await;
@@ -140,7 +148,8 @@ impl Driver<'_> {
             match self.work().await {
                 Ok(()) => {}
                 Err(Halt::Trouble(Trouble::Asked)) => self.answer().await?,
-                Err(Halt::Trouble(Trouble::Definite(told))) => self.definite(told).await?,
+                Err(Halt::Trouble(Trouble::Definite(told))) => self.definite(told, false).await?,
+                Err(Halt::Trouble(Trouble::Severed(told))) => self.definite(told, true).await?,
                 Err(halt) => return Err(halt),
             }
         }
@@ -203,7 +212,7 @@ impl Driver<'_> {
 
     async fn build(&mut self) -> Result<(), Halt> {
         let alter = Alter::parse(&self.change.statement).map_err(|e| {
-            Trouble::Definite(Told::new(format!("the journaled statement cannot be read: {e}")))
+            Trouble::Severed(Told::new(format!("the journaled statement cannot be read: {e}")))
         })?;
         let name = self.change.new_shadow();
         // A definition has no transaction to look at the fence in; an open one beside it holds a takeover off.
@@ -299,7 +308,8 @@ impl Driver<'_> {
 
     async fn swapped(&mut self, serving: Serving, freeze: Freeze) -> Result<(), Halt> {
         self.tell(Notice::Swapped { serving, freeze: Some(freeze) });
-        let note = Note { swapped: Some((serving, Some(freeze.freeze_ms))), reason: Some(None), ..Note::default() };
+        let note =
+            Note { swapped: Some((serving, Some(freeze.freeze_ms))), reason: Some(None), ..Note::default() };
         self.happens(&Event::Serves(serving), note).await?;
         let detail = serde_json::to_value(freeze).unwrap_or_default();
         store::record_event(&mut self.session, self.change.id, "swapped", &detail).await?;
@@ -359,7 +369,7 @@ impl Driver<'_> {
 
     /// A reason that does not go away. Before the first swap the change fails and is cleaned up. After it the
     /// reason is put on record, and a wish that cannot be carried out is taken back.
-    async fn definite(&mut self, told: Told) -> Result<(), Halt> {
+    async fn definite(&mut self, told: Told, severed: bool) -> Result<(), Halt> {
         let note = Note { reason: Some(Some(told.what.clone())), ..Note::default() };
         match self.change.state {
             State::Failing | State::Cancelling | State::Completing => Err(Trouble::Stop(told).into()),
@@ -372,12 +382,12 @@ impl Driver<'_> {
             }
             State::Reverting | State::Reapplying => {
                 self.happens(&Event::Asked(Verb::Cancel), note).await?;
-                Err(Halt::Blocked(told))
+                Err(Halt::Blocked { told, severed })
             }
             state => {
                 store::save(&mut self.session, self.ownership.fence, &self.change, state, &note).await?;
                 self.tell(Notice::Blocked { why: told.what.clone() });
-                Err(Halt::Blocked(told))
+                Err(Halt::Blocked { told, severed })
             }
         }
     }

@@ -10,8 +10,12 @@ use crate::lifecycle::step::Refusal;
 pub enum Halt {
     Trouble(Trouble),
     Refused(Refusal),
-    /// A reason that stays, in a change whose new schema has served: the stream cannot go on.
-    Blocked(Told),
+    /// A reason that stays, in a change whose new schema has served: the stream cannot go on. If `severed`, it
+    /// never will.
+    Blocked {
+        told: Told,
+        severed: bool,
+    },
     /// A reason that stays, before the first swap: the shadow is dropped.
     Failed(Told),
 }
@@ -40,16 +44,24 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
             told.state(format!("change {id} has failed; the live table was not touched, the shadow is removed"))
                 .next("mend what is named above, and start again with `rsc migrate`"),
         ),
-        Halt::Blocked(told) => {
+        Halt::Blocked { told, severed } => {
+            let keep = format!("to keep what serves, `rsc complete {id}`");
             let again = match job.ask {
                 Some(verb @ (Verb::Revert | Verb::Reapply)) => format!("rsc {} {id}", verb.name()),
                 Some(Verb::Complete | Verb::Cancel | Verb::Resume) | None => {
                     format!("rsc migrate --resume {id} --agent stay")
                 }
             };
+            let (state, next) = match severed {
+                true => ("cannot go on, and there is no way to the other schema any more", keep),
+                false => (
+                    "cannot go on",
+                    format!("mend the rows in the live table, and try again with `{again}`; or {keep}"),
+                ),
+            };
             let told = told
-                .state(format!("the stream of change {id} cannot go on; the live table works as before"))
-                .next(format!("to try again when the reason is gone, `{again}`; to keep what serves, `rsc complete {id}`"));
+                .state(format!("the stream of change {id} {state}; the live table works as before"))
+                .next(next);
             match job.ask {
                 Some(Verb::Revert | Verb::Reapply) => Error::RevertRefused(told),
                 Some(Verb::Complete | Verb::Cancel | Verb::Resume) | None => Error::Stopped(told),
@@ -67,7 +79,8 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
                     .next(format!("to go on, `rsc migrate --resume {id}`; to give it up, `rsc cancel {id}` before the swap or `rsc revert {id}` after it")),
             ),
             Trouble::Stop(told) | Trouble::Definite(told) => Error::Stopped(told.state(kept).next(going_on)),
-            Trouble::Lost(why) | Trouble::Locked(why) | Trouble::Duplicate(why) => {
+            Trouble::Severed(told) => Error::Stopped(told.state(kept).next(going_on)),
+            Trouble::Lost(why) | Trouble::Locked(why) | Trouble::Duplicate(why) | Trouble::Misfit(why) => {
                 Error::Stopped(Told::new(why).state(kept).next(going_on))
             }
             Trouble::Asked => Error::Unexpected(Told::new("a request was not answered").next(going_on)),

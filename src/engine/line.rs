@@ -40,10 +40,9 @@ pub struct Care {
 
 impl Care {
     pub const USUAL: Care = Care { form: Form::Update, entries: WINDOW_ENTRIES, bytes: WINDOW_BYTES };
-    /// The whole backlog as one window, so that it ends at an exact position.
+    /// The whole backlog as one window, so that it ends at an exact position, and whatever was mended within it
+    /// does not matter any more. No transaction is split. Memory is bounded by the backlog only.
     pub const WHOLE: Care = Care { form: Form::Rebuild, entries: usize::MAX, bytes: usize::MAX };
-    /// Enough where every transaction's end is an exact position. No transaction is split, however large.
-    pub const REBUILD: Care = Care { form: Form::Rebuild, ..Care::USUAL };
 }
 
 pub struct Line {

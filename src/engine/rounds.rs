@@ -90,6 +90,7 @@ impl Line {
                     self.conflict_in_batch(&why).await?;
                     break;
                 }
+                Err(Trouble::Misfit(why)) => self.misfit_in_batch(&why).await?,
                 Err(Trouble::Locked(_)) => {
                     self.pacing.halve();
                     break;
@@ -146,6 +147,24 @@ impl Line {
             eta_s: (rows_per_s > 0.0).then(|| if ended { 0.0 } else { left / rows_per_s }),
         };
         if ended { self.tell(notice) } else { self.tell_now_and_then(|| notice) }
+    }
+
+    /// The batch was rolled back. Halved until it is one row, which can be named.
+    async fn misfit_in_batch(&mut self, why: &str) -> Result<(), Trouble> {
+        if self.pacing.rows() > 1 {
+            self.pacing.halve();
+            return Ok(());
+        }
+        let lo = match &self.frontier {
+            Frontier::At(key) => Some(key),
+            Frontier::Start | Frontier::End => None,
+        };
+        let statements = self.applier.statements();
+        let row = copy::boundary(&mut self.copier, statements, &self.literals, lo, 1).await?;
+        let key = row.map_or_else(String::new, |key| key.join(", "));
+        Err(Trouble::Definite(Told::new(format!(
+            "the row with the key ({key}) does not fit the new schema: {why}"
+        ))))
     }
 
     /// The batch was rolled back. It is tried again after a catch-up, smaller; and a batch of one row is asked
@@ -212,8 +231,9 @@ impl Line {
     /// Applies what comes until the stream is quiet for a moment.
     pub async fn follow(&mut self) -> Result<(), Trouble> {
         self.breathe().await?;
-        if self.careful_window(Until::Quiet).await? {
-            self.care = Care::USUAL;
+        match self.care == Care::WHOLE {
+            true => self.catch_up_with_server().await?,
+            false => drop(self.careful_window(Until::Quiet).await?),
         }
         let changes = self.applied;
         if self.told_applied != Some(changes) {
@@ -231,31 +251,33 @@ impl Line {
         Ok(())
     }
 
-    /// Whether a window was applied; if not, it will be read again.
-    async fn careful_window(&mut self, until: Until<'_>) -> Result<bool, Trouble> {
+    async fn careful_window(&mut self, until: Until<'_>) -> Result<(), Trouble> {
         match self.window(until).await {
-            Ok(()) => return Ok(true),
-            Err(Trouble::Duplicate(why)) => self.conflict_in_window(why).await?,
-            Err(Trouble::Locked(_)) => self.reopen().await?,
-            Err(trouble) => return Err(trouble),
+            Err(trouble @ (Trouble::Duplicate(_) | Trouble::Misfit(_))) => {
+                self.conflict_in_window(trouble).await
+            }
+            Err(Trouble::Locked(_)) => self.reopen().await,
+            other => other,
         }
-        Ok(false)
     }
 
-    /// A window that was refused for a duplicate is read again and applied with more care, or not at all.
-    pub async fn conflict_in_window(&mut self, why: String) -> Result<(), Trouble> {
-        let careful = if self.exact { Care::REBUILD } else { Care::WHOLE };
-        let real = self.care == careful;
-        tracing::debug!(%why, ?careful, real, "a window met a duplicate");
+    /// A window that the shadow could not take is read again as part of the whole backlog: what was in its way may
+    /// have passed by then. If it still is at the end of that, it is there.
+    pub async fn conflict_in_window(&mut self, trouble: Trouble) -> Result<(), Trouble> {
+        let real = self.care == Care::WHOLE;
+        tracing::debug!(?trouble, real, "a window does not fit the shadow");
         self.reopen().await?;
-        if real {
-            self.care = Care::USUAL;
-            return Err(Trouble::Definite(Told::new(format!(
-                "two rows have the same value for a unique key of the other schema: {why}"
-            ))));
+        if !real {
+            self.care = Care::WHOLE;
+            return Ok(());
         }
-        self.care = careful;
-        Ok(())
+        self.care = Care::USUAL;
+        Err(Trouble::Definite(Told::new(match trouble {
+            Trouble::Duplicate(why) => {
+                format!("two rows have the same value for a unique key of the other schema: {why}")
+            }
+            other => format!("the other schema cannot hold a row: {}", other.why()),
+        })))
     }
 
     async fn window(&mut self, until: Until<'_>) -> Result<(), Trouble> {

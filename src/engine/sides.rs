@@ -44,7 +44,7 @@ impl Sides {
     /// Looks at both tables and derives the projection anew, so that nothing depends on an earlier process.
     pub async fn look(session: &mut Session, change: &Change) -> Result<Self, Trouble> {
         let serving = serving(session, change).await?.ok_or_else(|| {
-            Trouble::Definite(Told::new(format!("the shadow of {} is gone", change.table.plain())))
+            Trouble::Severed(Told::new(format!("the shadow of {} is gone", change.table.plain())))
         })?;
         let shadow_name = match serving {
             Serving::Old => change.new_shadow(),
@@ -64,7 +64,7 @@ impl Sides {
             .map_err(|e| Trouble::Stop(Told::new(format!("the journaled statement cannot be read: {e}"))))?;
         let mapping = Mapping::between(old, new, &alter).map_err(|reasons| {
             let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-            Trouble::Definite(Told::new(reasons.join("; ")))
+            Trouble::Severed(Told::new(reasons.join("; ")))
         })?;
         Ok(Self {
             serving,
@@ -120,7 +120,7 @@ async fn table(session: &mut Session, name: &TableName) -> Result<Table, Trouble
     match inspect::find(session, name).await? {
         Found::Table(table) => Ok(*table),
         Found::View | Found::Nothing => {
-            Err(Trouble::Definite(Told::new(format!("table {} is gone", name.plain()))))
+            Err(Trouble::Severed(Told::new(format!("table {} is gone", name.plain()))))
         }
     }
 }
@@ -129,7 +129,7 @@ fn same_definition(journaled: &str, table: &Table) -> Result<(), Trouble> {
     if definition(journaled) == definition(&table.create) {
         return Ok(());
     }
-    Err(Trouble::Definite(Told::new(format!(
+    Err(Trouble::Severed(Told::new(format!(
         "the definition of {} was changed by someone else since the change began",
         table.name.plain()
     ))))

@@ -117,8 +117,9 @@ impl Line {
 
     async fn after_failure(&mut self, swap: &Swap, trouble: Trouble) -> Result<Attempt, Trouble> {
         match trouble {
-            Trouble::Duplicate(why) => {
-                self.conflict_in_window(why.clone()).await?;
+            Trouble::Duplicate(_) | Trouble::Misfit(_) => {
+                let why = trouble.why().to_owned();
+                self.conflict_in_window(trouble).await?;
                 self.missed(swap, why).await
             }
             Trouble::Locked(why) => {

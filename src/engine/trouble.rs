@@ -15,10 +15,14 @@ pub enum Trouble {
     Lost(String),
     /// A unique value was met twice: real, or a passing state of a window.
     Duplicate(String),
+    /// The other schema cannot hold a value: in the end, or only in a passing state of a window.
+    Misfit(String),
     /// A lock was not granted in time, or a deadlock was broken: nothing was done, and it can be tried again.
     Locked(String),
-    /// It would end the same way again.
+    /// It would end the same way again, until someone has mended the rows.
     Definite(Told),
+    /// The stream has lost its thread: whatever is mended, the two tables cannot be kept equal any more.
+    Severed(Told),
     /// Nothing is wrong with the change, but the server cannot go on until someone mends it.
     Stop(Told),
     /// Another process drives the change.
@@ -29,6 +33,22 @@ pub enum Trouble {
     Interrupted,
 }
 
+impl Trouble {
+    /// The cause, for people.
+    pub fn why(&self) -> &str {
+        match self {
+            Trouble::Lost(why)
+            | Trouble::Duplicate(why)
+            | Trouble::Misfit(why)
+            | Trouble::Locked(why)
+            | Trouble::Owned(why) => why,
+            Trouble::Definite(told) | Trouble::Severed(told) | Trouble::Stop(told) => &told.what,
+            Trouble::Asked => "a request waits for an answer",
+            Trouble::Interrupted => "interrupted",
+        }
+    }
+}
+
 impl From<SqlError> for Trouble {
     fn from(error: SqlError) -> Self {
         match error.remedy() {
@@ -36,7 +56,7 @@ impl From<SqlError> for Trouble {
             Remedy::Duplicate => Trouble::Duplicate(error.to_string()),
             Remedy::Again => Trouble::Locked(error.to_string()),
             Remedy::Wait => Trouble::Stop(Told::new(format!("the server cannot take writes: {error}"))),
-            Remedy::Data => Trouble::Definite(Told::new(error)),
+            Remedy::Data => Trouble::Misfit(error.to_string()),
             Remedy::None => Trouble::Stop(Told::new(error)),
         }
     }
@@ -47,7 +67,7 @@ impl From<FenceError> for Trouble {
         match error {
             FenceError::Fenced => Trouble::Owned("another process, which has taken over".into()),
             FenceError::Owned(who) => Trouble::Owned(who),
-            FenceError::Missing => Trouble::Definite(Told::new("the journal of the change is incomplete")),
+            FenceError::Missing => Trouble::Severed(Told::new("the journal of the change is incomplete")),
             FenceError::Sql(error) => error.into(),
         }
     }
@@ -67,7 +87,7 @@ impl From<StreamError> for Trouble {
         match error {
             StreamError::Lost(why) => Trouble::Lost(why),
             StreamError::Refused(_) => Trouble::Stop(Told::new(error)),
-            definite => Trouble::Definite(Told::new(definite)),
+            severed => Trouble::Severed(Told::new(severed)),
         }
     }
 }
@@ -76,7 +96,7 @@ impl From<ApplyError> for Trouble {
     fn from(error: ApplyError) -> Self {
         match error {
             ApplyError::Sql(error) => error.into(),
-            other => Trouble::Definite(Told::new(other)),
+            other => Trouble::Severed(Told::new(other)),
         }
     }
 }

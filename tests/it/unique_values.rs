@@ -75,3 +75,36 @@ async fn unique_values_that_change_hands_during_the_copy_are_no_duplicates() {
     let counts: Vec<(u64, u64)> = table.all("SELECT COUNT(*), COUNT(DISTINCT u) FROM t").await;
     assert_eq!(counts, [(20_000, 20_000)]);
 }
+
+#[tokio::test]
+async fn a_revert_that_was_blocked_by_a_value_works_once_the_value_is_mended() {
+    let mut table = Table::create("id int PRIMARY KEY, name varchar(5) NOT NULL, n int").await;
+    table.fill("id, name, n", "i, 'abc', i", 20_000).await;
+    let id = table.migrated("MODIFY name varchar(50) NOT NULL", &[]).await;
+    table.run("UPDATE t SET name = 'much too long' WHERE id = 7").await;
+    let blocked = table.ask("revert", id).await;
+    assert_eq!(blocked.code, 6, "{blocked:#?}");
+    assert!(blocked.stdout.contains("for column 'name'"), "{blocked:#?}");
+    let status = table.ask("status", id).await.well();
+    assert_eq!(status.last_line()["verdict"]["verdict"], "blocked");
+    // The mending lies many windows behind the write.
+    for _ in 0..3 {
+        table.run("UPDATE t SET n = n + 1").await;
+    }
+    table.run("UPDATE t SET name = 'fits' WHERE id = 7").await;
+    table.asked("revert", id).await;
+    let rows: Vec<(u64, u64)> = table.all("SELECT COUNT(*), SUM(n = id + 3) FROM t").await;
+    assert_eq!(rows, [(20_000, 20_000)]);
+    table.asked("complete", id).await;
+}
+
+#[tokio::test]
+async fn a_row_that_does_not_fit_the_new_schema_is_named() {
+    let mut table = Table::create("id int PRIMARY KEY, name varchar(50) NOT NULL").await;
+    table.fill("id, name", "i, 'abc'", 20_000).await;
+    table.run("UPDATE t SET name = 'much too long' WHERE id = 12345").await;
+    let failed = table.migrate("MODIFY name varchar(5) NOT NULL", &[]).await;
+    assert_eq!(failed.code, 4, "{failed:#?}");
+    assert!(failed.stdout.contains("the row with the key (12345)"), "{failed:#?}");
+    assert_eq!(table.tables().await, ["t"]);
+}

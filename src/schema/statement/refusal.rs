@@ -41,9 +41,7 @@ pub enum Refusal {
         "a table is not renamed by a schema change: leave `{0}` out, and run RENAME TABLE when the change is complete"
     )]
     TableRename(String),
-    #[error(
-        "rsc chooses the algorithm itself: leave `{0}` out"
-    )]
+    #[error("rsc chooses the algorithm itself: leave `{0}` out")]
     Algorithm(String),
     #[error("rsc never locks the table for long and needs no LOCK clause: leave `{0}` out")]
     Lock(String),
