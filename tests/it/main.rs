@@ -1,5 +1,6 @@
 mod command_line;
 mod concurrent_writers;
+mod detection;
 mod forward_and_back;
 mod interruption;
 mod private_server;
