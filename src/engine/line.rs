@@ -16,7 +16,7 @@ use crate::mysql::apply::{Applier, Form};
 use crate::mysql::binlog::stream::Reader;
 use crate::mysql::copy;
 use crate::rows::compaction::Compaction;
-use crate::rows::gtid_set::GtidSet;
+use crate::rows::gtid_set::{GtidSet, Source};
 use crate::rows::key_range::Frontier;
 use crate::rows::pacing::Pacing;
 use crate::session::{Session, number};
@@ -73,6 +73,8 @@ pub struct Line {
     pub literals: Vec<String>,
     pub net: Compaction,
     pub care: Care,
+    /// A TRUNCATE that ended the window before it, and is to be followed next.
+    pub truncated: Option<(Source, u64)>,
     pub applied: u64,
     /// What the onlooker knows of it.
     pub told_applied: Option<u64>,
@@ -120,6 +122,7 @@ impl Line {
             literals,
             net: Compaction::new(),
             care: Care::USUAL,
+            truncated: None,
             applied: 0,
             told_applied: None,
             saved_at: now,
@@ -132,6 +135,7 @@ impl Line {
     pub async fn reopen(&mut self) -> Result<(), Trouble> {
         self.applier.rollback().await?;
         self.net.clear();
+        self.truncated = None;
         self.position = store::position(&mut self.control, self.change.id).await?;
         self.reader = Reader::open(&self.server, &self.position, self.sides.watched()).await?;
         Ok(())

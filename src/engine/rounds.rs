@@ -33,7 +33,7 @@ use crate::lifecycle::notice::Notice;
 use crate::mysql::apply::Form;
 use crate::mysql::binlog::stream::Beat;
 use crate::mysql::copy::{self, Duplicate};
-use crate::rows::gtid_set::GtidSet;
+use crate::rows::gtid_set::{GtidSet, Source};
 use crate::rows::key_range::{Bound, Frontier};
 use crate::schema::table::string_literal;
 
@@ -282,7 +282,31 @@ impl Line {
 
     async fn window(&mut self, until: Until<'_>) -> Result<(), Trouble> {
         let ended = self.collect(self.position.clone(), until).await?;
-        self.finish(ended).await
+        self.finish(ended).await?;
+        match self.truncated.take() {
+            Some((source, gno)) => self.truncate(&source, gno).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Follows a TRUNCATE of the live table; everything before it has been committed.
+    ///
+    /// It commits by itself, so the position follows it. A crash between the two empties the shadow once more, of
+    /// nothing. Rows from after the position that a batch has copied go with it; the stream is yet to bring them. So
+    /// the copy goes on from its frontier, above which the shadow has never had a row.
+    async fn truncate(&mut self, source: &Source, gno: u64) -> Result<(), Trouble> {
+        let mut reached = self.position.clone();
+        reached.insert(source, gno);
+        self.applier.commit(self.fence, &self.position).await?;
+        self.control.run("START TRANSACTION").await?;
+        self.fence.share(&mut self.control).await?;
+        let sql = format!("TRUNCATE TABLE {} {}", self.sides.shadow.name, self.sides.mark());
+        self.applier.session().run(&sql).await?;
+        self.control.run("COMMIT").await?;
+        self.applier.commit(self.fence, &reached).await?;
+        self.position = reached;
+        self.tell(Notice::Truncated);
+        Ok(())
     }
 
     /// Reads and applies everything up to `target`, but for the commit. Returns the position it ends at.
@@ -295,6 +319,9 @@ impl Line {
                 ));
             }
             (reached, _) = self.collect(reached, Until::Reached(target)).await?;
+            if self.truncated.take().is_some() {
+                return Err(Trouble::Locked("the table was truncated just before".into()));
+            }
         }
         Ok(reached)
     }
@@ -317,6 +344,10 @@ impl Line {
                     if self.nearly_full() || (started.elapsed() > WINDOW_AGE && self.care != Care::WHOLE) {
                         break;
                     }
+                }
+                Beat::Truncated(source, gno) => {
+                    self.truncated = Some((source, gno));
+                    break;
                 }
                 Beat::Quiet if !self.reader.between_transactions() => {}
                 Beat::Quiet if *self.stop.borrow() || matches!(until, Until::Quiet) => break,

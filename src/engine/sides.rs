@@ -89,6 +89,11 @@ impl Sides {
         Statements::new(projection, self.live.name.clone(), self.shadow.name.clone())
     }
 
+    /// For rsc's own statements on the two tables.
+    pub fn mark(&self) -> &str {
+        &self.mark
+    }
+
     pub fn watched(&self) -> Watched {
         Watched {
             table: self.live.name.clone(),

@@ -31,6 +31,7 @@ pub fn notice(notice: &Notice) -> Value {
         Notice::Retrying { why, again_in_s } => {
             json!({ "event": "retrying", "why": why, "again_in_s": again_in_s })
         }
+        Notice::Truncated => json!({ "event": "truncated" }),
         Notice::Blocked { why } => json!({ "event": "blocked", "why": why }),
     }
 }

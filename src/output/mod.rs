@@ -76,11 +76,14 @@ impl Printer {
         }
     }
 
-    /// A remark for people; programs get the same facts from other events.
+    /// Something the person should know that is no step of the change.
     pub fn remark(&self, remark: &str) {
-        if self.format == Format::Text {
-            self.finish_live();
-            put(remark);
+        match self.format {
+            Format::Json => self.line(&json!({ "event": "note", "text": remark })),
+            Format::Text => {
+                self.finish_live();
+                put(remark);
+            }
         }
     }
 

@@ -54,6 +54,7 @@ pub fn notice(notice: &Notice) -> Option<String> {
             format!("  {} asked for {}: {answer}", by, verb.name())
         }
         Notice::Retrying { why, again_in_s } => format!("  {why}; trying again in {again_in_s:.1} s"),
+        Notice::Truncated => "  the table was truncated; the other one is, too".into(),
         Notice::Blocked { why } => format!("  the stream cannot go on: {why}"),
         Notice::Copied { .. } | Notice::Behind { .. } | Notice::Following { .. } => return None,
     })

@@ -186,17 +186,28 @@ async fn a_definition_changed_by_someone_else_ends_the_stream_and_is_named() {
     table.asked("complete", id).await;
 }
 
-#[tokio::test]
-async fn a_truncated_table_is_noticed_and_not_guessed_past() {
-    let mut table = Table::create("id int PRIMARY KEY, a int").await;
-    table.run("INSERT INTO t VALUES (1, 1)").await;
-    let id = table.migrated("ADD COLUMN b int", &[]).await;
+#[tokio::test(flavor = "multi_thread")]
+async fn a_truncated_table_is_followed_in_the_copy_and_after_the_swap() {
+    let mut table = Table::create("id int AUTO_INCREMENT PRIMARY KEY, a int, title int DEFAULT 7").await;
+    table.fill("a", "i", 60_000).await;
+    let arguments =
+        ["--output", "json", "migrate", "--database", &table.schema, "--table", "t", "--alter", "DROP title"];
+    let mut running = rsc(shared(), &[&arguments[..], &["--batch-time", "3ms"]].concat()).start();
+    running.says("\"copied\"").await;
     table.run("TRUNCATE TABLE t").await;
-    let ended = table.ask("revert", id).await;
-    assert_eq!(ended.code, 6, "{ended:#?}");
-    assert!(ended.stdout.contains("TRUNCATE TABLE t"), "{ended:#?}");
-    let status = table.ask("status", id).await.well();
-    assert_eq!(status.last_line()["verdict"]["verdict"], "blocked");
+    table.run("INSERT INTO t (a) VALUES (1), (2), (3)").await;
+    let migrated = running.ended().await.well();
+    assert!(migrated.stdout.contains("\"truncated\""), "{migrated:#?}");
+    let id = migrated.last_line()["id"].as_u64().unwrap();
+    let rows: Vec<(i32, i32)> = table.all("SELECT id, a FROM t ORDER BY id").await;
+    assert_eq!(rows, [(1, 1), (2, 2), (3, 3)]);
+    table.run("DELETE FROM t WHERE id = 1").await;
+    table.run("TRUNCATE t").await;
+    table.run("INSERT INTO t (a) VALUES (4)").await;
+    table.asked("revert", id).await;
+    let rows: Vec<(i32, i32, i32)> = table.all("SELECT id, a, title FROM t").await;
+    assert_eq!(rows, [(1, 4, 7)]);
+    table.asked("complete", id).await;
 }
 
 /// With durable commits, so that what the server acknowledged is there after its death.

@@ -85,6 +85,8 @@ pub enum Beat {
     Rows,
     /// A transaction ended. Everything pushed since the last one belongs to it.
     Committed(Source, u64),
+    /// This transaction emptied the table by TRUNCATE. Nothing was pushed since the last one ended.
+    Truncated(Source, u64),
 }
 
 /// The table whose rows are wanted.
@@ -338,6 +340,13 @@ impl Reader {
                 return Ok(Beat::Passed);
             }
             _ => {}
+        }
+        if word == "TRUNCATE" && !self.open && foreign_statement::touches(schema, sql, &[&self.watched.table])
+        {
+            return Ok(match self.end()? {
+                Beat::Committed(source, gno) => Beat::Truncated(source, gno),
+                other => other,
+            });
         }
         let tables = [&self.watched.table, &self.watched.shadow];
         if !sql.contains(&self.watched.mark) && foreign_statement::touches(schema, sql, &tables) {
