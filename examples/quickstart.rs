@@ -68,7 +68,17 @@ async fn run() -> Outcome<()> {
     tokio::time::sleep(A_WHILE).await;
 
     step(3, "Drop the column `title`");
-    rsc.shown(&["migrate", "--database", "shop", "--table", "users", "--alter", "DROP COLUMN title"])?;
+    rsc.shown(&[
+        "migrate",
+        "--database",
+        "shop",
+        "--table",
+        "users",
+        "--alter",
+        "DROP COLUMN title",
+        "--agent",
+        "none",
+    ])?;
     let change = rsc.newest_change()?;
     let first_freeze = rsc.freeze_ms(&change)?;
     promise(!shop.has_title().await?, "the column `title` is still there")?;

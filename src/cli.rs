@@ -115,6 +115,8 @@ pub enum Command {
     Complete(Id),
     /// Give up a change that has not swapped yet
     Cancel(Id),
+    /// Keep every change of the server that nobody else drives
+    Agent(AgentOptions),
     /// Show all changes on the server
     List,
     /// Show where a change stands and what to type next
@@ -134,9 +136,10 @@ pub struct Migrate {
     /// Go on with a change that was interrupted
     #[arg(long, value_name = "ID")]
     pub resume: Option<u64>,
-    /// Who keeps the old table current after the swap: `none` (a revert catches up from the binlog first) or `stay`
-    /// (this process, until it is stopped or the change ends)
-    #[arg(long, value_enum, default_value_t = Agent::None)]
+    /// Who keeps the old table current after the swap: `auto` (an `rsc agent` that runs, or one that is started in the
+    /// background), `stay` (this process, until it is stopped or the change ends) or `none` (a revert catches up from
+    /// the binlog first)
+    #[arg(long, value_enum, default_value_t = Agent::Auto, env = "RSC_AGENT", hide_env = true)]
     pub agent: Agent,
     /// How long a copy batch should take; no snapshot is held longer
     #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = humantime::parse_duration)]
@@ -151,10 +154,22 @@ pub struct Migrate {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Agent {
+    /// An agent: one that runs, or one that is started
+    Auto,
     /// Nobody: `rsc revert` catches up from the binlog first
     None,
     /// This process, until it is stopped or the change ends
     Stay,
+}
+
+#[derive(Debug, Args)]
+pub struct AgentOptions {
+    /// End when no change needs an agent any more
+    #[arg(long)]
+    pub until_idle: bool,
+    /// For an agent that another rsc starts: the first line of stdin is the password
+    #[arg(long, hide = true)]
+    pub password_from_stdin: bool,
 }
 
 #[derive(Debug, Args)]

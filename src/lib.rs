@@ -2,8 +2,8 @@
 //!
 //! The modules in reading order: [`schema`] (what tables are and how rows of one become rows of the other),
 //! [`rows`] (copying and following rows), [`lifecycle`] (what may happen to a change), all three pure; then
-//! [`session`], [`journal`] and [`mysql`] (one outside thing each), and [`engine`], which drives a change
-//! through its life. Each uses only what stands before it.
+//! [`session`], [`journal`] and [`mysql`] (one outside thing each), [`engine`], which drives a change
+//! through its life, and [`agent`], which keeps many. Each uses only what stands before it.
 
 pub mod schema;
 
@@ -18,6 +18,8 @@ pub mod journal;
 pub mod mysql;
 
 pub mod engine;
+
+pub mod agent;
 
 pub mod cli;
 pub mod commands;

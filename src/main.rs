@@ -4,9 +4,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use rsc::cli::Cli;
+use rsc::cli::{Cli, Command};
 use rsc::commands;
 use rsc::output::Printer;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
@@ -18,6 +19,10 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let printer = Arc::new(Printer::new(cli.output));
+    if let Command::Agent(_) = cli.command {
+        // Heard, and not answered: an agent outlives the terminal that it was started from.
+        let _ = signal(SignalKind::hangup());
+    }
     let (stopper, stop) = watch::channel(false);
     tokio::spawn(stop_on_signals(stopper, Arc::clone(&printer)));
     match commands::run(cli, Arc::clone(&printer), stop).await {
@@ -31,16 +36,15 @@ async fn main() -> ExitCode {
 
 /// The first signal lets the statement in flight end; the second does not wait.
 async fn stop_on_signals(stopper: watch::Sender<bool>, printer: Arc<Printer>) {
-    signal().await;
+    end_asked_for().await;
     printer.remark("stopping after the statement in flight; once more to stop at once");
     // Nobody listens any more when the command has ended.
     let _ = stopper.send(true);
-    signal().await;
+    end_asked_for().await;
     std::process::exit(130);
 }
 
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
+async fn end_asked_for() {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}

@@ -1,7 +1,7 @@
 //! `rsc migrate`: everything that can be refused is refused before the first thing is touched; then the change
 //! is journaled, and the engine drives it.
 
-use super::{Context, sql_error, store_error};
+use super::{Context, agent, sql_error, store_error};
 use crate::cli::{Agent, Migrate};
 use crate::engine;
 use crate::engine::sides::definition;
@@ -29,8 +29,12 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
         (None, None) => return Err(usage("give --alter, or --resume with a change's number")),
     };
     let change = engine::run(context.job(id, ask, migrate.agent == Agent::Stay)).await?;
-    if change.state == State::Revertible {
-        warn_of_retention(context, &change.options).await;
+    match (change.state, migrate.agent) {
+        (State::Revertible, Agent::Auto) => {
+            context.printer.remark(&agent::hand_over(context, change.id).await?)
+        }
+        (State::Revertible, Agent::None) => warn_of_retention(context, &change.options).await,
+        _ => {}
     }
     context.printer.done(&change, &hint(&change));
     Ok(())

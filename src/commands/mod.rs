@@ -1,5 +1,6 @@
 //! One file a verb. A command decides nothing about a change: it asks the owner, or runs the engine.
 
+mod agent;
 mod asking;
 mod list;
 mod migrate;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{AgentOptions, Cli, Command};
 use crate::engine::{Job, Onlooker};
 use crate::error::{Error, Told};
 use crate::journal::record::Change;
@@ -28,7 +29,10 @@ pub struct Context {
 }
 
 pub async fn run(cli: Cli, printer: Arc<Printer>, stop: watch::Receiver<bool>) -> Result<(), Error> {
-    let server = cli.connection.server()?;
+    let mut server = cli.connection.server()?;
+    if let Command::Agent(AgentOptions { password_from_stdin: true, .. }) = &cli.command {
+        server.password = password_from_stdin();
+    }
     let context = Context { server, printer, stop };
     match &cli.command {
         Command::Migrate(migrate) => {
@@ -38,9 +42,18 @@ pub async fn run(cli: Cli, printer: Arc<Printer>, stop: watch::Receiver<bool>) -
         Command::Reapply(id) => asking::run(&context, id.id, Verb::Reapply).await,
         Command::Complete(id) => asking::run(&context, id.id, Verb::Complete).await,
         Command::Cancel(id) => asking::run(&context, id.id, Verb::Cancel).await,
+        Command::Agent(options) => agent::run(&context, options).await,
         Command::List => list::run(&context).await,
         Command::Status(id) => status::run(&context, id.id).await,
     }
+}
+
+fn password_from_stdin() -> Option<String> {
+    let mut line = String::new();
+    // Without a line there is no password, and the server says so.
+    let _ = std::io::stdin().read_line(&mut line);
+    let password = line.trim_end_matches('\n');
+    (!password.is_empty()).then(|| password.to_owned())
 }
 
 impl Context {

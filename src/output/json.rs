@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::StatusReport;
+use crate::agent::Tale;
 use crate::error::Error;
 use crate::journal::record::Change;
 use crate::lifecycle::notice::Notice;
@@ -33,6 +34,23 @@ pub fn notice(notice: &Notice) -> Value {
         }
         Notice::Truncated => json!({ "event": "truncated" }),
         Notice::Blocked { why } => json!({ "event": "blocked", "why": why }),
+    }
+}
+
+pub fn tale(tale: &Tale) -> Value {
+    match tale {
+        Tale::Of(id, told) => {
+            let mut value = notice(told);
+            value["id"] = (*id).into();
+            value
+        }
+        Tale::Ended(id, ended) => {
+            let mut value = error(ended);
+            value["event"] = "ended".into();
+            value["id"] = (*id).into();
+            value
+        }
+        Tale::Away(why) => json!({ "event": "away", "why": why }),
     }
 }
 

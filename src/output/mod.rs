@@ -12,6 +12,7 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
+use crate::agent::Tale;
 use crate::cli::Format;
 use crate::error::Error;
 use crate::journal::record::Change;
@@ -35,6 +36,14 @@ impl Printer {
             Format::Json => self.line(&json::notice(notice)),
             // A poisoned lock means a panic while printing; there is nothing left to keep consistent.
             Format::Text => self.live.lock().unwrap_or_else(|e| e.into_inner()).notice(notice),
+        }
+    }
+
+    /// What an agent has to say: a line for each thing that happened, with its change and the time.
+    pub fn tale(&self, tale: &Tale) {
+        match self.format {
+            Format::Json => self.line(&json::tale(tale)),
+            Format::Text => text::tale(tale).iter().for_each(|line| put(line)),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::agent::Tale;
 use crate::error::Error;
 use crate::journal::record::{Change, Owner};
 use crate::lifecycle::notice::{Blocker, Notice};
@@ -58,6 +59,19 @@ pub fn notice(notice: &Notice) -> Option<String> {
         Notice::Blocked { why } => format!("  the stream cannot go on: {why}"),
         Notice::Copied { .. } | Notice::Behind { .. } | Notice::Following { .. } => return None,
     })
+}
+
+/// Lines of an agent's log: nothing of what only changes in number.
+pub fn tale(tale: &Tale) -> Vec<String> {
+    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now());
+    let lines = |id: &u64, text: &str| -> Vec<String> {
+        text.lines().map(|line| format!("{now} change {id}: {}", line.trim_start())).collect()
+    };
+    match tale {
+        Tale::Of(id, told) => notice(told).map_or_else(Vec::new, |text| lines(id, &text)),
+        Tale::Ended(id, ended) => lines(id, &error(ended, usize::MAX)),
+        Tale::Away(why) => vec![format!("{now} {why}")],
+    }
 }
 
 fn blocker(blocker: &Blocker) -> String {

@@ -1,3 +1,4 @@
+mod agent;
 mod command_line;
 mod concurrent_writers;
 mod detection;

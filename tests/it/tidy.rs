@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each may use itself and what stands before it.
-const ORDER: [&str; 11] = [
+const ORDER: [&str; 12] = [
     "error",
     "schema",
     "rows",
@@ -14,6 +14,7 @@ const ORDER: [&str; 11] = [
     "journal",
     "mysql",
     "engine",
+    "agent",
     "cli",
     "output",
 ];

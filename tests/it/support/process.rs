@@ -47,6 +47,8 @@ pub fn bare(arguments: &[&str]) -> Rsc {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("RSC_")) {
         command.env_remove(name);
     }
+    // No test leaves an agent on a server that others use.
+    command.env("RSC_AGENT", "none");
     command.env("RSC_DEFAULTS_FILE", "/dev/null").args(arguments).stdin(Stdio::null());
     Rsc { command, shown: arguments.join(" ") }
 }

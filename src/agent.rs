@@ -1,0 +1,194 @@
+//! A long-lived process that keeps the stream of every change nobody else drives.
+//!
+//! It decides nothing about a change: for each one without an owner it runs the engine, which claims it, and the
+//! fence lets only one process win. So any number of agents may run, on any hosts. What an operator wants is asked
+//! through the journal, and answered by the engine that drives the change.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::engine::{self, Job};
+use crate::error::{Error, Told};
+use crate::journal::fence;
+use crate::journal::record::Change;
+use crate::journal::store::{self, StoreError};
+use crate::lifecycle::notice::Notice;
+use crate::lifecycle::state::State;
+use crate::session::{Session, SqlError};
+use crate::settings::Server;
+
+/// Changes without an owner are looked for so often.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A change that could not be kept is left alone for so long.
+const REST: Duration = Duration::from_secs(20);
+/// An agent that ends by itself gives up on a server that has been out of reach for so long.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(600);
+/// The named lock of the server by which one agent at least can be seen. A help for who wants to hand over, no fence.
+const PRESENCE: &str = "'rsc.agent'";
+
+/// What an agent tells of its changes.
+#[derive(Clone, Debug)]
+pub enum Tale {
+    Of(u64, Notice),
+    /// The engine of this change ended with a reason.
+    Ended(u64, Error),
+    /// The server cannot be looked at.
+    Away(String),
+}
+
+pub type Listener = Arc<dyn Fn(Tale) + Send + Sync>;
+
+pub struct Agent {
+    pub server: Server,
+    pub listener: Listener,
+    /// Becomes true when the agent is to end. Statements in flight are finished first.
+    pub stop: watch::Receiver<bool>,
+    /// End when no change needs an agent any more.
+    pub until_idle: bool,
+}
+
+/// Whether an agent is connected to this server.
+pub async fn is_present(session: &mut Session) -> Result<bool, SqlError> {
+    let used = session.text(&format!("SELECT IS_USED_LOCK({PRESENCE}) IS NOT NULL")).await?;
+    Ok(used.as_deref() == Some("1"))
+}
+
+struct Kept {
+    engine: JoinHandle<Result<Change, Error>>,
+}
+
+impl Agent {
+    /// Runs until it is told to stop, or, with `until_idle`, until there is nothing to do.
+    pub async fn run(self) -> Result<(), Error> {
+        let mut kept: HashMap<u64, Kept> = HashMap::new();
+        let mut resting: HashMap<u64, Instant> = HashMap::new();
+        let mut session = None;
+        let mut seen = Instant::now();
+        loop {
+            self.reap(&mut kept, &mut resting).await;
+            if *self.stop.borrow() {
+                return self.drain(kept).await;
+            }
+            match self.look(&mut session).await {
+                Ok(alive) => {
+                    seen = Instant::now();
+                    if self.until_idle && alive.is_empty() && kept.is_empty() {
+                        return Ok(());
+                    }
+                    self.take_up(alive, &mut kept, &mut resting);
+                }
+                Err(why) => {
+                    session = None;
+                    (self.listener)(Tale::Away(why.to_string()));
+                    if self.until_idle && seen.elapsed() > GIVE_UP_AFTER {
+                        return Err(out_of_reach(&why));
+                    }
+                }
+            }
+            self.pause().await;
+        }
+    }
+
+    /// The changes that need somebody, with whether somebody drives them.
+    async fn look(&self, session: &mut Option<Session>) -> Result<Vec<(u64, bool)>, StoreError> {
+        let session = match session {
+            Some(open) => open,
+            none => none.insert(Session::open(&self.server).await?),
+        };
+        session.run(&format!("DO GET_LOCK({PRESENCE}, 0)")).await?;
+        if !store::installed(session).await? {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        for change in store::list(session).await?.into_iter().filter(|c| needs_somebody(c.state)) {
+            let owned = fence::owner(session, change.id).await?.is_some_and(|owner| owner.alive);
+            found.push((change.id, owned));
+        }
+        Ok(found)
+    }
+
+    fn take_up(
+        &self,
+        alive: Vec<(u64, bool)>,
+        kept: &mut HashMap<u64, Kept>,
+        resting: &mut HashMap<u64, Instant>,
+    ) {
+        resting.retain(|_, since| since.elapsed() < REST);
+        for (id, owned) in alive {
+            if owned || kept.contains_key(&id) || resting.contains_key(&id) {
+                continue;
+            }
+            let listener = Arc::clone(&self.listener);
+            let job = Job {
+                server: self.server.clone(),
+                change: id,
+                ask: None,
+                stay: true,
+                onlooker: Arc::new(move |notice| listener(Tale::Of(id, notice))),
+                stop: self.stop.clone(),
+            };
+            kept.insert(id, Kept { engine: tokio::spawn(engine::run(job)) });
+        }
+    }
+
+    async fn reap(&self, kept: &mut HashMap<u64, Kept>, resting: &mut HashMap<u64, Instant>) {
+        let ended: Vec<u64> =
+            kept.iter().filter(|(_, k)| k.engine.is_finished()).map(|(id, _)| *id).collect();
+        for id in ended {
+            let Some(Kept { engine }) = kept.remove(&id) else { continue };
+            match engine.await {
+                Ok(Ok(_)) => {}
+                // Another process was quicker.
+                Ok(Err(Error::Owned(_))) => {}
+                Ok(Err(error)) => {
+                    resting.insert(id, Instant::now());
+                    (self.listener)(Tale::Ended(id, error));
+                }
+                Err(panic) => {
+                    resting.insert(id, Instant::now());
+                    (self.listener)(Tale::Ended(id, Error::Unexpected(Told::new(panic))));
+                }
+            }
+        }
+    }
+
+    /// The engines have been told to stop; each ends after its statement in flight.
+    async fn drain(&self, kept: HashMap<u64, Kept>) -> Result<(), Error> {
+        for (id, Kept { engine }) in kept {
+            match engine.await {
+                Ok(Ok(_) | Err(Error::Interrupted(_) | Error::Owned(_))) => {}
+                Ok(Err(error)) => (self.listener)(Tale::Ended(id, error)),
+                Err(panic) => (self.listener)(Tale::Ended(id, Error::Unexpected(Told::new(panic)))),
+            }
+        }
+        Ok(())
+    }
+
+    async fn pause(&self) {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+}
+
+/// An ended change needs nobody, and an expired one has no stream any more.
+fn needs_somebody(state: State) -> bool {
+    !state.ended() && state != State::Expired
+}
+
+fn out_of_reach(why: &StoreError) -> Error {
+    Error::Stopped(
+        Told::new(format!(
+            "the server has been out of reach for {} minutes: {why}",
+            GIVE_UP_AFTER.as_secs() / 60
+        ))
+        .state("all changes are as they were")
+        .next("when the server is back, `rsc agent`"),
+    )
+}
