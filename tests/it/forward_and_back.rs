@@ -125,6 +125,36 @@ async fn goes_forward_and_back(shape: Shape, seed: u64) {
     assert!(finished.tally.committed > 100, "{:?}", finished.tally);
 }
 
+/// The stream is alive all the time: windows are what happens to come, and swaps are asked for from outside.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_row_is_lost_while_one_process_stays_and_others_ask_it() {
+    let mut case = Case::start(Shape::Text, 800, 21).await;
+    let database = case.table.schema.clone();
+    let arguments = ["--output", "json", "migrate", "--database", &database, "--table", "people"];
+    let options = ["--alter", "DROP COLUMN title", "--batch-time", "5ms", "--agent", "stay"];
+    let mut staying = rsc(shared(), &[&arguments[..], &options[..]].concat()).start();
+    staying.says("\"revertible\"").await;
+    let started: serde_json::Value = serde_json::from_str(staying.stdout().lines().next().unwrap()).unwrap();
+    let id = started["id"].as_u64().unwrap();
+    for turn in 1..=3 {
+        case.let_write().await;
+        case.ask("revert", id).await;
+        case.let_write().await;
+        case.assert_rows(&format!("reverted {turn}")).await;
+        case.assert_titles(&format!("reverted {turn}")).await;
+        case.writers.resume();
+        case.let_write().await;
+        case.ask("reapply", id).await;
+        case.let_write().await;
+        case.assert_rows(&format!("reapplied {turn}")).await;
+        case.writers.resume();
+    }
+    case.ask("complete", id).await;
+    staying.ended().await.well();
+    case.assert_rows("completed").await;
+    assert_eq!(case.tables().await, ["people"], "nothing is left behind");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_row_is_lost_forward_and_back_with_an_auto_increment_key() {
     goes_forward_and_back(Shape::AutoIncrement, 11).await;

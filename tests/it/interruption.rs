@@ -117,6 +117,31 @@ async fn a_process_that_was_taken_over_from_commits_nothing() {
     next.release(&mut session).await.unwrap();
 }
 
+/// Stopped for longer than its lease, another has taken over; woken up, it sees that and changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_slept_through_a_takeover_wakes_up_harmless() {
+    let mut table = Table::create("id int PRIMARY KEY, a int").await;
+    table.fill("id, a", "i, i", 1_000).await;
+    let arguments =
+        ["--output", "json", "migrate", "--database", &table.schema, "--table", "t", "--alter", "ADD b int"];
+    let mut sleeper = rsc(shared(), &[&arguments[..], &["--agent", "stay"]].concat()).start();
+    sleeper.says("\"revertible\"").await;
+    let started: serde_json::Value = serde_json::from_str(sleeper.stdout().lines().next().unwrap()).unwrap();
+    let id = started["id"].as_u64().unwrap();
+    sleeper.signal("STOP");
+    table.run("UPDATE t SET a = a + 1").await;
+    sleep(Duration::from_secs_f64(fence::LEASE_S + 0.5)).await;
+    table.asked("revert", id).await;
+    table.run("UPDATE t SET a = a + 1").await;
+    sleeper.signal("CONT");
+    sleep(Duration::from_millis(500)).await;
+    table.asked("reapply", id).await;
+    let rows: Vec<(u64, u64)> = table.all("SELECT COUNT(*), SUM(a = id + 2) FROM t").await;
+    assert_eq!(rows, [(1_000, 1_000)]);
+    table.asked("complete", id).await;
+    sleeper.ended().await.well();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_huge_transaction_goes_through_the_stream_in_parts() {
     let mut table = Table::create("id int PRIMARY KEY, a int, title varchar(20) NOT NULL DEFAULT ''").await;

@@ -133,7 +133,11 @@ impl Running {
 
     /// As Ctrl-C does.
     pub fn interrupt(&self) {
-        let order = format!("kill -INT {}", self.child.id());
+        self.signal("INT");
+    }
+
+    pub fn signal(&self, name: &str) {
+        let order = format!("kill -{name} {}", self.child.id());
         let sent = Command::new("/bin/sh").args(["-c", &order]).status();
         assert!(sent.is_ok_and(|status| status.success()), "{order}");
     }
