@@ -11,7 +11,7 @@ use super::sides;
 use super::swap::Attempt;
 use super::trouble::Trouble;
 use crate::error::{Error, Told};
-use crate::journal::fence::{self, Ownership};
+use crate::journal::fence::{self, FenceError, Ownership};
 use crate::journal::record::{Answer, Change};
 use crate::journal::store::{self, Note};
 use crate::lifecycle::event::{Event, Verb};
@@ -98,8 +98,12 @@ async fn attempt(job: &Job, ask: &mut Option<Verb>, held: &mut bool) -> Result<C
     *held = true;
     let change = load(&mut session, job.change).await?;
     let mut driver = Driver { job, session, ownership, change };
-    let result = driver.drive(ask).await;
+    let mut result = driver.drive(ask).await;
     let Driver { mut session, ownership, change, .. } = driver;
+    // Whoever slept through a takeover may find the tables under other names, and blame them.
+    if result.is_err() && ownership.fence.share(&mut session).await == Err(FenceError::Fenced) {
+        result = Err(FenceError::Fenced.into());
+    }
     // If this fails the lease runs out by itself.
     let _ = ownership.release(&mut session).await;
     // Also a change that has failed needs its stream row no more.

@@ -3,6 +3,7 @@
 //! The heartbeat and the named lock only tell other processes whether it is polite to take over. What keeps a
 //! process that was stopped for an hour from doing harm is that nothing of it commits under an old epoch.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -62,7 +63,7 @@ pub async fn owner(session: &mut Session, change: u64) -> Result<Option<Owner>, 
     let row = session
         .first(&format!(
             "SELECT who, TIMESTAMPDIFF(MICROSECOND, heartbeat, NOW(6)) / 1000000, \
-             IS_USED_LOCK({}) IS NOT NULL FROM `_rsc`.`owner` WHERE change_id = {change}",
+             IS_USED_LOCK({}) IS NOT NULL, instance FROM `_rsc`.`owner` WHERE change_id = {change}",
             lock_name(change)
         ))
         .await?;
@@ -70,6 +71,7 @@ pub async fn owner(session: &mut Session, change: u64) -> Result<Option<Owner>, 
         let silent_s = text(&row, 1).and_then(|v| v.parse().ok()).unwrap_or(f64::MAX);
         Owner {
             who: text(&row, 0).unwrap_or_default(),
+            instance: text(&row, 3).unwrap_or_default(),
             silent_s,
             alive: silent_s < LEASE_S && number(&row, 2) == Some(1),
         }
@@ -85,6 +87,12 @@ pub fn myself() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = host.trim();
     format!("process {} on {}", std::process::id(), if host.is_empty() { "unknown host" } else { host })
+}
+
+/// Tells this process from every other, wherever it runs: process numbers and host names may repeat in containers.
+fn instance() -> &'static str {
+    static INSTANCE: OnceLock<String> = OnceLock::new();
+    INSTANCE.get_or_init(|| uuid::Uuid::new_v4().to_string())
 }
 
 /// A claimed change: its fence, and the heartbeat that goes on until this is dropped.
@@ -117,8 +125,10 @@ impl Drop for Ownership {
 /// Takes the change from nobody, or from an owner that is dead. Waits until all that an earlier owner has in
 /// flight has ended; `SqlError::Server` 1205 means that this took longer than the session's lock wait timeout.
 pub async fn claim(server: &Server, session: &mut Session, change: u64) -> Result<Ownership, FenceError> {
+    // An owner of this very process is an earlier attempt of it, whose connection the server has not let go yet.
     if let Some(owner) = owner(session, change).await?
         && owner.alive
+        && owner.instance != instance()
     {
         return Err(FenceError::Owned(owner.who));
     }
@@ -149,8 +159,10 @@ async fn increment(session: &mut Session, change: u64) -> Result<Fence, FenceErr
     // One unique key, so ON DUPLICATE KEY UPDATE can only mean this row.
     session
         .run(&format!(
-            "INSERT INTO `_rsc`.`owner` (change_id, epoch, who, heartbeat) VALUES ({change}, {epoch}, {who}, NOW(6)) \
-             ON DUPLICATE KEY UPDATE epoch = {epoch}, who = {who}, heartbeat = NOW(6)"
+            "INSERT INTO `_rsc`.`owner` (change_id, epoch, who, instance, heartbeat) \
+             VALUES ({change}, {epoch}, {who}, '{instance}', NOW(6)) \
+             ON DUPLICATE KEY UPDATE epoch = {epoch}, who = {who}, instance = '{instance}', heartbeat = NOW(6)",
+            instance = instance()
         ))
         .await?;
     Ok(Fence { change, epoch })

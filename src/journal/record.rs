@@ -140,6 +140,8 @@ pub struct Copied {
 #[derive(Clone, Debug)]
 pub struct Owner {
     pub who: String,
+    /// Unique to the process.
+    pub instance: String,
     /// Seconds since its last heartbeat, by the server's clock.
     pub silent_s: f64,
     /// Its heartbeat is fresh and its connection to the server stands.

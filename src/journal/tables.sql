@@ -29,7 +29,8 @@ CREATE TABLE IF NOT EXISTS `_rsc`.`change` (
 CREATE TABLE IF NOT EXISTS `_rsc`.`owner` (
   `change_id` BIGINT UNSIGNED NOT NULL PRIMARY KEY,
   `epoch` BIGINT UNSIGNED NOT NULL COMMENT 'the epoch in stream_<id> that the owner was given',
-  `who` VARCHAR(255) NOT NULL COMMENT 'host and process',
+  `who` VARCHAR(255) NOT NULL COMMENT 'host and process, for people',
+  `instance` CHAR(36) NOT NULL COMMENT 'unique to the process',
   `heartbeat` TIMESTAMP(6) NOT NULL COMMENT 'by the clock of the server'
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='rsc: the process that drives a change'
 ;;
