@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::engine::{self, Job};
+use crate::engine::{self, Job, Until};
 use crate::error::{Error, Told};
 use crate::journal::fence;
 use crate::journal::record::Change;
@@ -127,7 +127,7 @@ impl Agent {
                 server: self.server.clone(),
                 change: id,
                 ask: None,
-                stay: true,
+                until: Until::Ended,
                 onlooker: Arc::new(move |notice| listener(Tale::Of(id, notice))),
                 stop: self.stop.clone(),
             };

@@ -115,6 +115,10 @@ pub enum Command {
     Complete(Id),
     /// Give up a change that has not swapped yet
     Cancel(Id),
+    /// Let a change stand still, wherever it stands
+    Pause(Id),
+    /// Let a paused change go on
+    Resume(Id),
     /// Keep every change of the server that nobody else drives
     Agent(AgentOptions),
     /// Show all changes on the server

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::{Context, sql_error, store_error};
-use crate::engine;
+use crate::engine::{self, Until};
 use crate::error::{Error, Told};
 use crate::journal::fence;
 use crate::journal::record::{Answer, Change};
@@ -30,14 +30,25 @@ pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
     }
     let change = match ask_owner(context, &mut session, id, verb).await? {
         Some(change) => change,
-        None => engine::run(context.job(id, Some(verb), false)).await?,
+        None => engine::run(context.job(id, Some(verb), until(verb))).await?,
     };
     context.printer.done(&change, &hint(&change));
     Ok(())
 }
 
+/// A pause, and its end, are only put on record: whoever keeps the change acts on them.
+fn until(verb: Verb) -> Until {
+    match verb {
+        Verb::Pause | Verb::Resume => Until::Asked,
+        Verb::Revert | Verb::Reapply | Verb::Complete | Verb::Cancel => Until::Settled,
+    }
+}
+
 fn hint(change: &Change) -> String {
     let id = change.id;
+    if change.paused {
+        return format!("to let it go on, `rsc resume {id}`");
+    }
     match change.state {
         State::Revertible => {
             format!("to take it back again, `rsc revert {id}`; to keep it for good, `rsc complete {id}`")
@@ -45,7 +56,8 @@ fn hint(change: &Change) -> String {
         State::Reverted => format!(
             "to apply it again, `rsc reapply {id}`; to keep the old schema for good, `rsc complete {id}`"
         ),
-        _ => String::new(),
+        state if state.settled() => String::new(),
+        _ => format!("if no process drives it, `rsc migrate --resume {id}`"),
     }
 }
 
@@ -53,7 +65,7 @@ fn refused(verb: Verb, why: &str, advice: &str) -> Error {
     let told = Told::new(why).state("nothing was changed").next(advice);
     match verb {
         Verb::Revert | Verb::Reapply => Error::RevertRefused(told),
-        Verb::Complete | Verb::Cancel | Verb::Resume => Error::Refused(told),
+        Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume => Error::Refused(told),
     }
 }
 
@@ -121,13 +133,14 @@ async fn answered(
         match (verb, change.state) {
             (Verb::Revert, State::Reverted)
             | (Verb::Reapply, State::Revertible)
+            | (Verb::Pause | Verb::Resume, _)
             | (Verb::Complete, State::Completed)
             | (Verb::Cancel, State::Cancelled | State::Revertible | State::Reverted) => return Ok(change),
             (_, state) if state.settled() => return Err(not_done(verb, &change)),
             _ if *context.stop.borrow() => return Err(interrupted(id, "the owner goes on with it")),
             _ if !alive(session, id).await? => {
                 // Died on the way: what it began is finished here.
-                return engine::run(context.job(id, Some(verb), false)).await;
+                return engine::run(context.job(id, Some(verb), until(verb))).await;
             }
             _ => sleep(LOOK_EVERY).await,
         }

@@ -3,8 +3,8 @@
 
 use super::{Context, agent, sql_error, store_error};
 use crate::cli::{Agent, Migrate};
-use crate::engine;
 use crate::engine::sides::definition;
+use crate::engine::{self, Until};
 use crate::error::{Error, Told};
 use crate::journal::record::Options;
 use crate::journal::store;
@@ -28,7 +28,8 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
         (None, Some(text)) => (begin(context, migrate, text, database).await?, None),
         (None, None) => return Err(usage("give --alter, or --resume with a change's number")),
     };
-    let change = engine::run(context.job(id, ask, migrate.agent == Agent::Stay)).await?;
+    let until = if migrate.agent == Agent::Stay { Until::Ended } else { Until::Settled };
+    let change = engine::run(context.job(id, ask, until)).await?;
     match (change.state, migrate.agent) {
         (State::Revertible, Agent::Auto) => {
             context.printer.remark(&agent::hand_over(context, change.id).await?)

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::cli::{AgentOptions, Cli, Command};
-use crate::engine::{Job, Onlooker};
+use crate::engine::{Job, Onlooker, Until};
 use crate::error::{Error, Told};
 use crate::journal::record::Change;
 use crate::journal::store::{self, StoreError};
@@ -42,6 +42,8 @@ pub async fn run(cli: Cli, printer: Arc<Printer>, stop: watch::Receiver<bool>) -
         Command::Reapply(id) => asking::run(&context, id.id, Verb::Reapply).await,
         Command::Complete(id) => asking::run(&context, id.id, Verb::Complete).await,
         Command::Cancel(id) => asking::run(&context, id.id, Verb::Cancel).await,
+        Command::Pause(id) => asking::run(&context, id.id, Verb::Pause).await,
+        Command::Resume(id) => asking::run(&context, id.id, Verb::Resume).await,
         Command::Agent(options) => agent::run(&context, options).await,
         Command::List => list::run(&context).await,
         Command::Status(id) => status::run(&context, id.id).await,
@@ -78,10 +80,10 @@ impl Context {
         }
     }
 
-    fn job(&self, change: u64, ask: Option<Verb>, stay: bool) -> Job {
+    fn job(&self, change: u64, ask: Option<Verb>, until: Until) -> Job {
         let printer = Arc::clone(&self.printer);
         let onlooker: Onlooker = Arc::new(move |notice| printer.notice(&notice));
-        Job { server: self.server.clone(), change, ask, stay, onlooker, stop: self.stop.clone() }
+        Job { server: self.server.clone(), change, ask, until, onlooker, stop: self.stop.clone() }
     }
 }
 

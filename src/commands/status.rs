@@ -57,6 +57,9 @@ async fn binlogs_kept(session: &mut Session, id: u64) -> Result<bool, Error> {
 fn next(change: &Change, owner_alive: bool) -> Vec<String> {
     let id = change.id;
     let resume = (!owner_alive).then(|| format!("rsc migrate --resume {id}"));
+    if change.paused {
+        return vec![format!("rsc resume {id}")];
+    }
     match change.state {
         State::Planned | State::Copying | State::CatchingUp | State::CuttingOver => {
             resume.into_iter().chain([format!("rsc cancel {id}")]).collect()

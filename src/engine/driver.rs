@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::Job;
 use super::halt::{Halt, explain};
 use super::line::Line;
 use super::sides;
 use super::swap::Attempt;
 use super::trouble::Trouble;
+use super::{Job, Until};
 use crate::error::{Error, Told};
 use crate::journal::fence::{self, FenceError, Ownership};
 use crate::journal::record::{Answer, Change};
@@ -28,11 +28,13 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// The end of the revert window is looked for so often.
 const WINDOW_CHECK: Duration = Duration::from_secs(1);
+/// A pause is looked at so often.
+const STILL: Duration = Duration::from_millis(100);
 /// Between two attempts to swap.
 const SWAP_PAUSE_FIRST: Duration = Duration::from_secs(1);
 const SWAP_PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// Drives the change until it has settled (with `stay`: until it has ended), and returns it as it then stands.
+/// Drives the change as far as the job says, and returns it as it then stands.
 pub async fn run(job: Job) -> Result<Change, Error> {
     let mut ask = job.ask;
     let mut backoff = Backoff::new();
@@ -42,7 +44,7 @@ pub async fn run(job: Job) -> Result<Change, Error> {
         let why = match attempt(&job, &mut ask, &mut held).await {
             Ok(change) => return Ok(change),
             // Someone did something in our absence: wait for them, and keep the stream again.
-            Err(Halt::Trouble(Trouble::Owned(who))) if job.stay && held => {
+            Err(Halt::Trouble(Trouble::Owned(who))) if job.until == Until::Ended && held => {
                 backoff = Backoff::new();
                 format!("the change is driven by {who}")
             }
@@ -116,6 +118,11 @@ async fn attempt(job: &Job, ask: &mut Option<Verb>, held: &mut bool) -> Result<C
     result.map(|()| change)
 }
 
+/// Whoever wants the change to move does not want it paused.
+fn pausing(verb: Verb) -> Note {
+    Note { paused: Some(verb == Verb::Pause), ..Note::default() }
+}
+
 fn at_the_end(change: Change, ask: Option<Verb>) -> Result<Change, Halt> {
     match ask.map(|verb| step(change.state, &Event::Asked(verb))) {
         Some(Err(refusal)) => Err(Halt::Refused(refusal)),
@@ -145,7 +152,7 @@ impl Driver<'_> {
         });
         self.look().await?;
         if let Some(verb) = *ask {
-            self.happens(&Event::Asked(verb), Note::default()).await?;
+            self.happens(&Event::Asked(verb), pausing(verb)).await?;
             *ask = None;
         }
         while !self.done() {
@@ -162,7 +169,11 @@ impl Driver<'_> {
 
     fn done(&self) -> bool {
         let state = self.change.state;
-        state.ended() || state == State::Expired || (state.settled() && !self.job.stay)
+        match self.job.until {
+            Until::Asked => true,
+            Until::Settled => state.settled(),
+            Until::Ended => state.ended() || state == State::Expired,
+        }
     }
 
     fn tell(&self, notice: Notice) {
@@ -258,6 +269,7 @@ impl Driver<'_> {
         let mut line = Line::open(self.job, &self.change, &self.ownership).await?;
         while !self.done() {
             let result = match self.change.state {
+                _ if self.change.paused => self.stand_still(&mut line).await,
                 State::Copying => self.copy(&mut line).await,
                 State::CatchingUp => self.close_in(&mut line).await,
                 State::CuttingOver => self.swap(&mut line, Serving::New).await,
@@ -279,6 +291,15 @@ impl Driver<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Nothing moves. Ends by a request or by being stopped.
+    async fn stand_still(&mut self, line: &mut Line) -> Result<(), Halt> {
+        self.tell(Notice::Paused);
+        loop {
+            line.breathe().await?;
+            tokio::time::sleep(STILL).await;
+        }
     }
 
     async fn copy(&mut self, line: &mut Line) -> Result<(), Halt> {
@@ -349,7 +370,7 @@ impl Driver<'_> {
             return Ok(());
         };
         let (answer, verb) = match Verb::parse(&request.verb) {
-            Some(verb) => match self.happens(&Event::Asked(verb), Note::default()).await {
+            Some(verb) => match self.happens(&Event::Asked(verb), pausing(verb)).await {
                 Ok(()) => (Answer { granted: true, why: String::new(), advice: String::new() }, Some(verb)),
                 Err(Halt::Refused(no)) => {
                     (Answer { granted: false, why: no.what, advice: no.next }, Some(verb))

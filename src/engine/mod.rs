@@ -27,6 +27,17 @@ pub use driver::run;
 /// Is told what happens. Must not block.
 pub type Onlooker = Arc<dyn Fn(Notice) + Send + Sync>;
 
+/// How long a run goes on, unless it is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// The wish is in the journal.
+    Asked,
+    /// The operator has what was last asked for.
+    Settled,
+    /// The change has ended or its window is over; the stream is kept until then.
+    Ended,
+}
+
 /// One run of the engine on one change.
 #[derive(Clone)]
 pub struct Job {
@@ -34,8 +45,7 @@ pub struct Job {
     pub change: u64,
     /// A wish to carry out; `None` only goes on with what was begun.
     pub ask: Option<Verb>,
-    /// Keep the stream after the change has settled, until it ends, its window is over, or `stop`.
-    pub stay: bool,
+    pub until: Until,
     pub onlooker: Onlooker,
     /// Becomes true when the process is to end. The statement in flight is finished first.
     pub stop: watch::Receiver<bool>,

@@ -39,6 +39,8 @@ pub struct Change {
     pub statement: String,
     pub options: Options,
     pub state: State,
+    /// The operator wants it to stand still.
+    pub paused: bool,
     /// Why it failed, or why the stream is blocked.
     pub reason: Option<String>,
     /// `SHOW CREATE TABLE` of the two definitions.
@@ -59,7 +61,7 @@ pub struct Change {
 /// In the order that [`Change::read`] expects.
 pub const COLUMNS: &str = "id, schema_name, table_name, statement, options, state, reason, old_create, \
     new_create, rows_estimate, freeze_ms, started_at, updated_at, window_ends_at, \
-    COALESCE(window_ends_at < NOW(3), FALSE), serving = 'new'";
+    COALESCE(window_ends_at < NOW(3), FALSE), serving = 'new', paused";
 
 /// The journal holds something this version cannot read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,6 +94,7 @@ impl Change {
             updated_at: text(row, 12).unwrap_or_default(),
             window_ends_at: text(row, 13),
             window_over: number(row, 14) == Some(1),
+            paused: number(row, 16) == Some(1),
             serving: if number(row, 15) == Some(1) { Serving::New } else { Serving::Old },
         })
     }

@@ -141,6 +141,7 @@ pub struct Note {
     pub new_create: Option<String>,
     /// `Some(None)` clears it.
     pub reason: Option<Option<String>>,
+    pub paused: Option<bool>,
     /// A swap has happened: what serves now, and the freeze where it is known, in milliseconds.
     pub swapped: Option<(Serving, Option<f64>)>,
     /// The position from which a rebuilt shadow starts.
@@ -185,6 +186,9 @@ async fn save_in_transaction(
         Some(Some(reason)) => sets.push(format!("reason = {}", string_literal(reason))),
         Some(None) => sets.push("reason = NULL".into()),
         None => {}
+    }
+    if let Some(paused) = note.paused {
+        sets.push(format!("paused = {paused}"));
     }
     if let Some((serving, freeze)) = note.swapped {
         sets.push(format!("serving = '{}'", serving.name()));

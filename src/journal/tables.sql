@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS `_rsc`.`change` (
   `statement` LONGTEXT NOT NULL COMMENT 'as the operator typed it',
   `options` JSON NOT NULL,
   `state` VARCHAR(20) NOT NULL,
+  `paused` BOOLEAN NOT NULL DEFAULT FALSE COMMENT 'the operator wants it to stand still',
   `reason` LONGTEXT NULL COMMENT 'why it failed, or why the stream is blocked',
   `old_create` LONGTEXT NOT NULL COMMENT 'SHOW CREATE TABLE before the change',
   `new_create` LONGTEXT NULL COMMENT 'SHOW CREATE TABLE of the shadow',

@@ -9,12 +9,15 @@ pub enum Verb {
     Reapply,
     Complete,
     Cancel,
-    /// Go on from wherever it stands.
+    /// Stand still until further notice, wherever it stands.
+    Pause,
+    /// Go on from wherever it stands; ends a pause.
     Resume,
 }
 
 impl Verb {
-    pub const ALL: [Verb; 5] = [Verb::Revert, Verb::Reapply, Verb::Complete, Verb::Cancel, Verb::Resume];
+    pub const ALL: [Verb; 6] =
+        [Verb::Revert, Verb::Reapply, Verb::Complete, Verb::Cancel, Verb::Pause, Verb::Resume];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -22,6 +25,7 @@ impl Verb {
             Verb::Reapply => "reapply",
             Verb::Complete => "complete",
             Verb::Cancel => "cancel",
+            Verb::Pause => "pause",
             Verb::Resume => "resume",
         }
     }

@@ -72,6 +72,8 @@ pub enum Notice {
         why: String,
         again_in_s: f64,
     },
+    /// Standing still, until someone resumes it.
+    Paused,
     /// The application truncated the table, and the other one was truncated after it.
     Truncated,
     /// The stream of a swapped change cannot go on.

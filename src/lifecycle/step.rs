@@ -93,6 +93,12 @@ fn asked(state: State, verb: Verb) -> Result<State, Refusal> {
         Verb::Reapply => reapply(state),
         Verb::Complete => complete(state),
         Verb::Cancel => cancel(state),
+        Verb::Pause if state.ended() || state == State::Expired => refuse(
+            format!("the change is {state}; nothing moves that could be paused"),
+            "nothing needs to be done",
+        ),
+        // A pause is no state: the change stands where it stood.
+        Verb::Pause => Ok(state),
         Verb::Resume if state.ended() => refuse(
             format!("the change is {state}; there is nothing to resume"),
             "start a new one with `rsc migrate`",

@@ -32,6 +32,7 @@ pub fn notice(notice: &Notice) -> Value {
         Notice::Retrying { why, again_in_s } => {
             json!({ "event": "retrying", "why": why, "again_in_s": again_in_s })
         }
+        Notice::Paused => json!({ "event": "paused" }),
         Notice::Truncated => json!({ "event": "truncated" }),
         Notice::Blocked { why } => json!({ "event": "blocked", "why": why }),
     }
@@ -60,6 +61,7 @@ pub fn change(change: &Change) -> Value {
         "table": change.table.plain(),
         "statement": change.statement,
         "state": change.state.name(),
+        "paused": change.paused,
         "reason": change.reason,
         "freeze_ms": change.freeze_ms,
         "started_at": change.started_at,

@@ -55,6 +55,7 @@ pub fn notice(notice: &Notice) -> Option<String> {
             format!("  {} asked for {}: {answer}", by, verb.name())
         }
         Notice::Retrying { why, again_in_s } => format!("  {why}; trying again in {again_in_s:.1} s"),
+        Notice::Paused => "  paused".into(),
         Notice::Truncated => "  the table was truncated; the other one is, too".into(),
         Notice::Blocked { why } => format!("  the stream cannot go on: {why}"),
         Notice::Copied { .. } | Notice::Behind { .. } | Notice::Following { .. } => return None,
@@ -96,6 +97,7 @@ pub fn done(change: &Change, hint: &str) -> String {
         State::Cancelled => format!("{} is as it was; the new table is dropped", change.table.plain()),
         other => format!("{} is {}", change.table.plain(), state_in_words(other)),
     };
+    let what = if change.paused { format!("paused; {what}") } else { what };
     let freeze = match (change.state, change.freeze_ms) {
         (State::Revertible | State::Reverted, Some(ms)) => format!(" (writers waited {ms:.1} ms)"),
         _ => String::new(),
@@ -153,8 +155,13 @@ fn table(rows: &[[String; 6]]) -> Vec<String> {
 
 pub fn status(report: &StatusReport<'_>, width: usize) -> String {
     let change = report.change;
-    let mut lines =
-        vec![format!("change {} on {}: {}", change.id, change.table.plain(), state_in_words(change.state))];
+    let paused = if change.paused { ", paused" } else { "" };
+    let mut lines = vec![format!(
+        "change {} on {}: {}{paused}",
+        change.id,
+        change.table.plain(),
+        state_in_words(change.state)
+    )];
     let mut field =
         |name: &str, value: String| lines.extend(labelled(&format!("  {name:<10} "), &value, width));
     field("statement", one_line(&change.statement, 200));

@@ -116,6 +116,37 @@ async fn a_process_that_was_taken_over_from_commits_nothing() {
     next.release(&mut session).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_change_stands_still_until_it_is_resumed() {
+    let mut table = Table::create("id int PRIMARY KEY, a int").await;
+    table.fill("id, a", "i, i", 60_000).await;
+    let arguments =
+        ["--output", "json", "migrate", "--database", &table.schema, "--table", "t", "--alter", "ADD b int"];
+    let mut running = rsc(shared(), &[&arguments[..], &["--batch-time", "2ms"]].concat()).start();
+    running.says("\"copied\"").await;
+    let started: serde_json::Value = serde_json::from_str(running.stdout().lines().next().unwrap()).unwrap();
+    let id = started["id"].as_u64().unwrap();
+    table.asked("pause", id).await;
+    running.says("\"paused\"").await;
+    let batches = format!("SELECT COUNT(*) FROM _rsc.batch WHERE change_id = {id}");
+    let before: Vec<u64> = table.all(&batches).await;
+    sleep(Duration::from_millis(600)).await;
+    assert_eq!(table.all::<u64>(&batches).await, before);
+    let status = table.ask("status", id).await.well().last_line();
+    assert_eq!((&status["paused"], &status["next"][0]), (&true.into(), &format!("rsc resume {id}").into()));
+    table.asked("resume", id).await;
+    running.ended().await.well();
+    // Nobody drives it now: the wish is put on record, and a revert ends the pause.
+    table.asked("pause", id).await;
+    let status = table.ask("status", id).await.well().last_line();
+    assert_eq!((&status["paused"], &status["state"]), (&true.into(), &"revertible".into()));
+    table.asked("revert", id).await;
+    let status = table.ask("status", id).await.well().last_line();
+    assert_eq!((&status["paused"], &status["state"]), (&false.into(), &"reverted".into()));
+    table.asked("complete", id).await;
+    assert_eq!(table.ask("pause", id).await.code, 3);
+}
+
 /// Stopped for longer than its lease, another has taken over; woken up, it sees that and changes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_slept_through_a_takeover_wakes_up_harmless() {
