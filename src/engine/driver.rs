@@ -217,7 +217,7 @@ impl Driver<'_> {
         let name = self.change.new_shadow();
         // A definition has no transaction to look at the fence in; an open one beside it holds a takeover off.
         self.session.run("START TRANSACTION").await?;
-        self.ownership.fence.share(&mut self.session).await?;
+        self.ownership.fence.share_at("shadow.share", &mut self.session).await?;
         shadow::build(&self.job.server, &self.change.table, &name, &alter).await?;
         self.session.run("COMMIT").await?;
         let create = self
@@ -243,7 +243,7 @@ impl Driver<'_> {
         };
         let mut other = Session::open(&self.job.server).await?;
         self.session.run("START TRANSACTION").await?;
-        self.ownership.fence.share(&mut self.session).await?;
+        self.ownership.fence.share_at("shadow.share", &mut self.session).await?;
         shadow::drop(&mut other, &name).await?;
         self.session.run("COMMIT").await?;
         self.happens(&Event::ShadowDropped, Note::default()).await

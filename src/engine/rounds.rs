@@ -30,7 +30,7 @@ use super::trouble::Trouble;
 use crate::error::Told;
 use crate::journal::store;
 use crate::lifecycle::notice::Notice;
-use crate::mysql::apply::Form;
+use crate::mysql::apply::{CommitAt, Form};
 use crate::mysql::binlog::stream::Beat;
 use crate::mysql::copy::{self, Duplicate};
 use crate::rows::gtid_set::GtidSet;
@@ -330,7 +330,7 @@ impl Line {
 
     async fn finish(&mut self, (reached, any): (GtidSet, bool)) -> Result<(), Trouble> {
         if any || self.saved_at.elapsed() > SAVE_EVERY {
-            self.applier.commit(self.fence, &reached).await?;
+            self.applier.commit(&CommitAt::WINDOW, self.fence, &reached).await?;
             self.saved_at = Instant::now();
         }
         self.position = reached;

@@ -1,5 +1,7 @@
 mod command_line;
 mod concurrent_writers;
+#[cfg(debug_assertions)]
+mod fault_matrix;
 mod forward_and_back;
 mod interruption;
 mod private_server;

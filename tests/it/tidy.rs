@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each may use itself and what stands before it.
-const ORDER: [&str; 11] = [
+const ORDER: [&str; 12] = [
     "error",
     "schema",
     "rows",
     "lifecycle",
     "settings",
+    "faults",
     "session",
     "journal",
     "mysql",
