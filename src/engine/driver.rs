@@ -94,6 +94,10 @@ async fn attempt(job: &Job, ask: &mut Option<Verb>, held: &mut bool) -> Result<C
         store::forget_stream(&mut session, change.id).await?;
         return at_the_end(change, *ask);
     }
+    if change.state == State::Planned {
+        // Whoever journaled the change may have been killed before this.
+        store::create_stream(&mut session, change.id).await?;
+    }
     let ownership = fence::claim(&job.server, &mut session, job.change).await?;
     *held = true;
     let change = load(&mut session, job.change).await?;

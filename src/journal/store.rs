@@ -119,13 +119,18 @@ pub async fn create(
         Err(SqlError::Server { code: 1062, .. }) => return Err(StoreError::Busy(table.name.plain())),
         other => other?,
     };
-    let id = session.text("SELECT LAST_INSERT_ID()").await?.and_then(|v| v.parse().ok()).unwrap_or(0);
+    Ok(session.text("SELECT LAST_INSERT_ID()").await?.and_then(|v| v.parse().ok()).unwrap_or(0))
+}
+
+/// Makes the stream's table and row where they are missing. For a change that is planned, however often; later it
+/// would hide that the stream has lost its thread.
+pub async fn create_stream(session: &mut Session, id: u64) -> Result<(), SqlError> {
     let stream = stream_table(id);
     session
         .run_at(
             "create.stream",
             &format!(
-                "CREATE TABLE {stream} (\
+                "CREATE TABLE IF NOT EXISTS {stream} (\
              `one` TINYINT NOT NULL PRIMARY KEY DEFAULT 1, \
              `epoch` BIGINT UNSIGNED NOT NULL COMMENT 'of the owner; whoever has another may not write', \
              `position` LONGTEXT NOT NULL COMMENT 'GTID set up to which the stream has been applied') \
@@ -134,10 +139,12 @@ pub async fn create(
             ),
         )
         .await?;
-    session
-        .run_at("create.row", &format!("INSERT INTO {stream} (one, epoch, position) VALUES (1, 0, '')"))
-        .await?;
-    Ok(id)
+    let first = format!("INSERT INTO {stream} (one, epoch, position) VALUES (1, 0, '')");
+    match session.run_at("create.row", &first).await {
+        // It is there.
+        Err(SqlError::Server { code: 1062, .. }) => Ok(()),
+        other => other.map(|_| ()),
+    }
 }
 
 /// What an owner records with a new state.
