@@ -3,7 +3,7 @@
 //!
 //! A lane is one change on one table. It takes its cases as its state lets them come: the next command strikes the next
 //! case of the direction that is due. A process that was killed is followed by the next case; one that goes on by
-//! itself does so to the end of a swap, or, before the first swap, until it has taken up the work again.
+//! itself does so to the end of a swap, or, where a copy must last for many cases, until it is back at its work.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use rsc::schema::table::TableName;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::support::process::{Ended, rsc};
+use crate::support::process::rsc;
 use crate::support::shared;
 use crate::support::writers::{Column, Plan, Shape, Writers, compare};
 
@@ -28,7 +28,7 @@ const END: [&str; 2] = ["shadow.drop", "forget.stream"];
 /// With a second process.
 const ASKED: &str = "request.answer";
 /// So often a case may not come about, because the clients' writes did not call for the statement.
-const TRIES: u32 = 5;
+const TRIES: u32 = 8;
 
 /// What is lost, and at which of a statement's two points.
 const KINDS: [(&str, &str); 4] =
@@ -105,7 +105,7 @@ impl Lane {
         let mut plan = Plan::new(TableName::new(&schema, "t"), Shape::AutoIncrement, payload);
         plan.writers = 3;
         plan.rows_per_writer = 1_000;
-        plan.statements_per_s = Some(30.0);
+        plan.statements_per_s = Some(50.0);
         let mut conn = shared().conn().await.unwrap();
         conn.query_drop(plan.create_table(&["title varchar(20) NOT NULL DEFAULT 'x'"])).await.unwrap();
         let writers = Writers::start(shared().opts(), plan).await.unwrap();
@@ -190,44 +190,42 @@ impl Lane {
         let words = self.command(verb);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let fault = case.as_ref().map(Case::fault).unwrap_or_default();
-        let mut running = rsc(shared(), &words).env("RSC_FAULT", &fault).start();
-        let building = !self.cases.build.is_empty();
+        // Killed when it is back at its work, so that this work lasts for all of its cases.
+        let then = match fault.as_str() {
+            _ if self.cases.build.is_empty() || fault.ends_with("kill") => "",
+            "batch.start.before:cut" => ",batch.start.before:kill",
+            batch if batch.starts_with("batch") => ",batch.start.before:kill:2",
+            create if create.starts_with("create") => ",claim.start.before:kill",
+            "save.position.after:lost" => ",save.position.before:kill:2",
+            _ => ",save.position.before:kill",
+        };
         let numbers =
             fault.starts_with("swap.counter").then(|| tokio::spawn(take_numbers(self.schema.clone())));
-        let ended = loop {
-            if running.has_ended() {
-                break Some(running.ended().await);
-            }
-            if building && running.stdout().matches("\"started\"").count() > 1 {
-                // Long enough to be at work again.
-                sleep(Duration::from_millis(30)).await;
-                drop(running);
-                break None;
-            }
-            sleep(Duration::from_millis(5)).await;
-        };
+        let ended = rsc(shared(), &words).env("RSC_FAULT", &format!("{fault}{then}")).run().await;
         if let Some(numbers) = numbers {
             numbers.abort();
         }
-        let struck = ended.as_ref().is_none_or(|ended| ended.stderr.contains("fault struck"));
-        let outcome = match ended.as_ref().map(|ended| ended.code) {
-            None => "took up the work".to_owned(),
-            Some(0) => "done by itself".to_owned(),
-            Some(-1) => "killed".to_owned(),
-            Some(8) if !struck => {
+        let struck =
+            case.as_ref().is_some_and(|case| ended.stderr.contains(&format!("struck: {}", case.point)));
+        let outcome = match ended.code {
+            0 => "done by itself".to_owned(),
+            -1 if then.is_empty() => "killed".to_owned(),
+            -1 => "took up the work".to_owned(),
+            8 if !struck => {
                 // The one before is not quite dead.
                 sleep(Duration::from_millis(20)).await;
                 return case;
             }
-            Some(code) => format!("exit {code}"),
+            // A new change that is not under way yet fails as any command.
+            1 if fault.starts_with("create.change") => "exit 1".to_owned(),
+            _ => panic!("{} {words:?} with {fault}: {ended:#?}", self.schema),
         };
-        if let Some(ended) = ended.as_ref().filter(|ended| !expected(ended, &fault)) {
-            panic!("{} {words:?} with {fault}: {ended:#?}", self.schema);
-        }
         let mut case = case?;
         if !struck {
             case.tries += 1;
             assert!(case.tries < TRIES, "{direction}: {fault} was never struck: {ended:#?}");
+            // More will have been written for the next one.
+            sleep(case.tries * Duration::from_millis(50)).await;
             return Some(case);
         }
         self.note(&case, direction, outcome);
@@ -310,13 +308,6 @@ impl Lane {
         let finished = self.writers.finish().await;
         assert!(finished.tally.committed > 0);
     }
-}
-
-/// Killed, done, stopped so that it can be resumed; and a new change that was not yet under way fails as any command.
-fn expected(ended: &Ended, fault: &str) -> bool {
-    let journaling = fault.starts_with("create") && ended.code == 1;
-    let killed = fault.ends_with("kill") && ended.code == -1;
-    journaling || killed || ended.code == 0 || ended.code == 8
 }
 
 /// Numbers that no row has, so that the shadow's counter must be raised.

@@ -118,10 +118,6 @@ impl Running {
         self.stderr.text()
     }
 
-    pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap_or_else(|e| panic!("{e}")).is_some()
-    }
-
     /// Returns when stdout holds `text`.
     pub async fn says(&mut self, text: &str) {
         while !self.stdout().contains(text) {
