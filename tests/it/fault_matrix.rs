@@ -132,6 +132,10 @@ impl Lane {
                 other => panic!("{}: {other}", self.schema),
             };
             let settled = matches!(state.as_str(), "revertible" | "reverted");
+            if state == "planned" {
+                let id = self.id.clone().unwrap_or_default();
+                rsc(shared(), &["status", &id]).run().await.well();
+            }
             if settled {
                 self.equal(&state).await;
                 if self.cases.forward.is_empty() && self.cases.back.is_empty() {

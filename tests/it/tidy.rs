@@ -117,3 +117,15 @@ fn only_step_chooses_the_next_state() {
         }
     }
 }
+
+#[cfg(debug_assertions)]
+#[test]
+fn every_fault_point_is_in_the_table_and_passed() {
+    let names: Vec<&str> = rsc::faults::STATEMENTS.iter().map(|(name, _)| *name).collect();
+    for (place, name) in names.iter().enumerate() {
+        let quoted = format!("\"{name}\"");
+        let passed = sources().iter().any(|(path, text)| part(path) != "faults" && text.contains(&quoted));
+        assert!(passed, "no statement has the points of {name}");
+        assert!(!names[..place].contains(name), "{name} is there twice");
+    }
+}
