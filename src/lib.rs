@@ -11,6 +11,8 @@ pub mod rows;
 
 pub mod lifecycle;
 
+#[cfg(debug_assertions)]
+pub mod faults;
 pub mod session;
 
 pub mod journal;

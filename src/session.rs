@@ -144,7 +144,7 @@ impl Session {
 
     pub async fn run(&mut self, sql: &str) -> Result<Done, SqlError> {
         self.begin()?;
-        tracing::trace!(id = self.conn.id(), sql = &sql[..sql.len().min(400)]);
+        tracing::trace!(id = self.conn.id(), sql = sql.chars().take(400).collect::<String>());
         let result = async {
             let answer = self.conn.query_iter(sql).await?;
             let done = Done { affected: answer.affected_rows(), warnings: answer.warnings() };
@@ -155,9 +155,58 @@ impl Session {
         self.end(result)
     }
 
+    /// As [`Session::run`], for a statement that tests let go wrong (see `faults.rs`; a release build has no faults).
+    pub async fn run_at(&mut self, statement: &'static str, sql: &str) -> Result<Done, SqlError> {
+        self.pass(statement, "before").await?;
+        let done = self.run(sql).await;
+        self.pass(statement, "after").await?;
+        done
+    }
+
+    /// [`Session::text`], in the same way.
+    pub async fn text_at(&mut self, statement: &'static str, sql: &str) -> Result<Option<String>, SqlError> {
+        self.pass(statement, "before").await?;
+        let text = self.text(sql).await?;
+        self.pass(statement, "after").await?;
+        Ok(text)
+    }
+
+    #[cfg(not(debug_assertions))]
+    #[inline(always)]
+    async fn pass(&mut self, _: &'static str, _: &'static str) -> Result<(), SqlError> {
+        Ok(())
+    }
+
+    #[cfg(debug_assertions)]
+    async fn pass(&mut self, statement: &'static str, moment: &'static str) -> Result<(), SqlError> {
+        use crate::faults::{Kind, strikes};
+        match strikes(statement, moment) {
+            None | Some(Kind::Kill) => Ok(()),
+            Some(Kind::Delay) => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok(())
+            }
+            Some(Kind::Lost) => {
+                self.answering = true;
+                Err(SqlError::Lost("a fault: no answer".into()))
+            }
+            Some(Kind::Cut) => {
+                let id = self.conn.id();
+                let mut other = Conn::new(self.conn.opts().clone()).await?;
+                other.query_drop(format!("KILL {id}")).await?;
+                let left =
+                    format!("SELECT THREAD_ID FROM performance_schema.threads WHERE PROCESSLIST_ID = {id}");
+                while other.query_first::<u64, _>(&left).await?.is_some() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                Ok(())
+            }
+        }
+    }
+
     pub async fn rows(&mut self, sql: &str) -> Result<Vec<Row>, SqlError> {
         self.begin()?;
-        tracing::trace!(id = self.conn.id(), sql = &sql[..sql.len().min(400)]);
+        tracing::trace!(id = self.conn.id(), sql = sql.chars().take(400).collect::<String>());
         let result = self.conn.query(sql).await;
         self.end(result)
     }

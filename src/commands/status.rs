@@ -23,7 +23,9 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
             .map_err(|trouble| Error::Unexpected(Told::new(format!("{trouble:?}"))))?,
     };
     let owner_alive = owner.as_ref().is_some_and(|o| o.alive);
-    let binlogs_kept = change.state.ended() || binlogs_kept(&mut session, id).await?;
+    // A planned change has no position yet, and perhaps not even its stream table.
+    let no_stream = change.state.ended() || change.state == State::Planned;
+    let binlogs_kept = no_stream || binlogs_kept(&mut session, id).await?;
     let signs = Signs {
         state: change.state,
         reason: change.reason.as_deref(),

@@ -96,6 +96,10 @@ async fn attempt(job: &Job, ask: &mut Option<Verb>, held: &mut bool) -> Result<C
         store::forget_stream(&mut session, change.id).await?;
         return at_the_end(change, *ask);
     }
+    if change.state == State::Planned {
+        // Whoever journaled the change may have been killed before this.
+        store::create_stream(&mut session, change.id).await?;
+    }
     let ownership = fence::claim(&job.server, &mut session, job.change).await?;
     *held = true;
     let change = load(&mut session, job.change).await?;
@@ -232,7 +236,7 @@ impl Driver<'_> {
         let name = self.change.new_shadow();
         // A definition has no transaction to look at the fence in; an open one beside it holds a takeover off.
         self.session.run("START TRANSACTION").await?;
-        self.ownership.fence.share(&mut self.session).await?;
+        self.ownership.fence.share_at("shadow.share", &mut self.session).await?;
         shadow::build(&self.job.server, &self.change.table, &name, &alter).await?;
         self.session.run("COMMIT").await?;
         let create = self
@@ -258,7 +262,7 @@ impl Driver<'_> {
         };
         let mut other = Session::open(&self.job.server).await?;
         self.session.run("START TRANSACTION").await?;
-        self.ownership.fence.share(&mut self.session).await?;
+        self.ownership.fence.share_at("shadow.share", &mut self.session).await?;
         shadow::drop(&mut other, &name).await?;
         self.session.run("COMMIT").await?;
         self.happens(&Event::ShadowDropped, Note::default()).await

@@ -30,7 +30,7 @@ use super::trouble::Trouble;
 use crate::error::Told;
 use crate::journal::store;
 use crate::lifecycle::notice::Notice;
-use crate::mysql::apply::Form;
+use crate::mysql::apply::{CommitAt, Form};
 use crate::mysql::binlog::stream::Beat;
 use crate::mysql::copy::{self, Duplicate};
 use crate::rows::gtid_set::{GtidSet, Source};
@@ -297,13 +297,13 @@ impl Line {
     async fn truncate(&mut self, source: &Source, gno: u64) -> Result<(), Trouble> {
         let mut reached = self.position.clone();
         reached.insert(source, gno);
-        self.applier.commit(self.fence, &self.position).await?;
+        self.applier.commit(&CommitAt::WINDOW, self.fence, &self.position).await?;
         self.control.run("START TRANSACTION").await?;
         self.fence.share(&mut self.control).await?;
         let sql = format!("TRUNCATE TABLE {} {}", self.sides.shadow.name, self.sides.mark());
         self.applier.session().run(&sql).await?;
         self.control.run("COMMIT").await?;
-        self.applier.commit(self.fence, &reached).await?;
+        self.applier.commit(&CommitAt::WINDOW, self.fence, &reached).await?;
         self.position = reached;
         self.tell(Notice::Truncated);
         Ok(())
@@ -361,7 +361,7 @@ impl Line {
 
     async fn finish(&mut self, (reached, any): (GtidSet, bool)) -> Result<(), Trouble> {
         if any || self.saved_at.elapsed() > SAVE_EVERY {
-            self.applier.commit(self.fence, &reached).await?;
+            self.applier.commit(&CommitAt::WINDOW, self.fence, &reached).await?;
             self.saved_at = Instant::now();
         }
         self.position = reached;

@@ -22,6 +22,7 @@ use super::line::Line;
 use super::trouble::Trouble;
 use crate::journal::store;
 use crate::lifecycle::notice::{Blocker, Freeze};
+use crate::mysql::apply::CommitAt;
 use crate::mysql::inspect;
 use crate::mysql::swap::{Swap, blockers};
 
@@ -81,9 +82,9 @@ impl Line {
 
     async fn under_lock(&mut self, swap: &Swap) -> Result<Freeze, Trouble> {
         let started = Instant::now();
-        let freeze_point = store::executed(self.applier.session()).await?;
+        let freeze_point = store::freeze_point(self.applier.session()).await?;
         let reached = self.drain(&freeze_point, started + DRAIN_MAX).await?;
-        self.applier.commit(self.fence, &reached).await?;
+        self.applier.commit(&CommitAt::SWAP, self.fence, &reached).await?;
         self.position = reached;
         let drained = Instant::now();
         self.check_auto_increment(swap).await?;
@@ -136,7 +137,7 @@ impl Line {
         let live = inspect::auto_increment(&mut self.control, &swap.live).await?;
         let shadow = inspect::auto_increment(&mut self.control, &swap.shadow).await?;
         if shadow > 0 && live > shadow {
-            swap.raise_auto_increment(&mut self.control, live).await?;
+            swap.raise_auto_increment("swap.counter", &mut self.control, live).await?;
         }
         Ok(())
     }
@@ -147,7 +148,7 @@ impl Line {
         let live = inspect::auto_increment(session, &swap.live).await?;
         let shadow = inspect::auto_increment(session, &swap.shadow).await?;
         if shadow > 0 && live > shadow {
-            swap.raise_auto_increment(session, live).await?;
+            swap.raise_auto_increment("swap.counter_locked", session, live).await?;
         }
         Ok(())
     }

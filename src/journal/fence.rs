@@ -39,8 +39,20 @@ pub struct Fence {
 impl Fence {
     /// To be asked in every transaction that writes: holds off a takeover until the transaction ends.
     pub async fn share(&self, session: &mut Session) -> Result<(), FenceError> {
-        let sql = format!("SELECT epoch FROM {} WHERE one = 1 FOR SHARE", stream_table(self.change));
-        match session.text(&sql).await?.and_then(|v| v.parse().ok()) {
+        self.judge(session.text(&self.question()).await?)
+    }
+
+    /// [`Fence::share`] as a statement that tests let go wrong.
+    pub async fn share_at(&self, at: &'static str, session: &mut Session) -> Result<(), FenceError> {
+        self.judge(session.text_at(at, &self.question()).await?)
+    }
+
+    fn question(&self) -> String {
+        format!("SELECT epoch FROM {} WHERE one = 1 FOR SHARE", stream_table(self.change))
+    }
+
+    fn judge(&self, answer: Option<String>) -> Result<(), FenceError> {
+        match answer.and_then(|v| v.parse().ok()) {
             Some(epoch) if self.epoch == epoch => Ok(()),
             Some::<u64>(_) => Err(FenceError::Fenced),
             None => Err(FenceError::Missing),
@@ -107,10 +119,13 @@ impl Ownership {
     /// Gives the change up, so that another process need not wait for the lease to end.
     pub async fn release(self, session: &mut Session) -> Result<(), SqlError> {
         session
-            .run(&format!(
-                "DELETE FROM `_rsc`.`owner` WHERE change_id = {} AND epoch = {}",
-                self.fence.change, self.fence.epoch
-            ))
+            .run_at(
+                "release.owner",
+                &format!(
+                    "DELETE FROM `_rsc`.`owner` WHERE change_id = {} AND epoch = {}",
+                    self.fence.change, self.fence.epoch
+                ),
+            )
             .await?;
         Ok(())
     }
@@ -135,10 +150,10 @@ pub async fn claim(server: &Server, session: &mut Session, change: u64) -> Resul
     let mut beat = Session::open(server).await?;
     // Not decisive: a stopped process may hold it still.
     beat.run(&format!("DO GET_LOCK({}, 0)", lock_name(change))).await?;
-    session.run("START TRANSACTION").await?;
+    session.run_at("claim.start", "START TRANSACTION").await?;
     let claimed = increment(session, change).await;
     match &claimed {
-        Ok(_) => session.run("COMMIT").await?,
+        Ok(_) => session.run_at("claim.commit", "COMMIT").await?,
         Err(_) => session.run("ROLLBACK").await?,
     };
     let fence = claimed?;
@@ -149,7 +164,9 @@ pub async fn claim(server: &Server, session: &mut Session, change: u64) -> Resul
 
 async fn increment(session: &mut Session, change: u64) -> Result<Fence, FenceError> {
     let stream = stream_table(change);
-    let done = session.run(&format!("UPDATE {stream} SET epoch = epoch + 1 WHERE one = 1")).await?;
+    let done = session
+        .run_at("claim.epoch", &format!("UPDATE {stream} SET epoch = epoch + 1 WHERE one = 1"))
+        .await?;
     if done.affected != 1 {
         return Err(FenceError::Missing);
     }
@@ -158,7 +175,7 @@ async fn increment(session: &mut Session, change: u64) -> Result<Fence, FenceErr
     let who = string_literal(&myself());
     // One unique key, so ON DUPLICATE KEY UPDATE can only mean this row.
     session
-        .run(&format!(
+        .run_at("claim.owner", &format!(
             "INSERT INTO `_rsc`.`owner` (change_id, epoch, who, instance, heartbeat) \
              VALUES ({change}, {epoch}, {who}, '{instance}', NOW(6)) \
              ON DUPLICATE KEY UPDATE epoch = {epoch}, who = {who}, instance = '{instance}', heartbeat = NOW(6)",

@@ -102,7 +102,7 @@ pub async fn create(
 ) -> Result<u64, StoreError> {
     let options = serde_json::to_string(options).unwrap_or_else(|_| "{}".into());
     let inserted = session
-        .run(&format!(
+        .run_at("create.change", &format!(
             "INSERT INTO `_rsc`.`change` (schema_name, table_name, active_table, statement, options, state, \
              old_create, rows_estimate) VALUES ({}, {}, {}, {}, {}, '{}', {}, {})",
             string_literal(&table.name.schema),
@@ -119,20 +119,32 @@ pub async fn create(
         Err(SqlError::Server { code: 1062, .. }) => return Err(StoreError::Busy(table.name.plain())),
         other => other?,
     };
-    let id = session.text("SELECT LAST_INSERT_ID()").await?.and_then(|v| v.parse().ok()).unwrap_or(0);
+    Ok(session.text("SELECT LAST_INSERT_ID()").await?.and_then(|v| v.parse().ok()).unwrap_or(0))
+}
+
+/// Makes the stream's table and row where they are missing. For a change that is planned, however often; later it
+/// would hide that the stream has lost its thread.
+pub async fn create_stream(session: &mut Session, id: u64) -> Result<(), SqlError> {
     let stream = stream_table(id);
     session
-        .run(&format!(
-            "CREATE TABLE {stream} (\
+        .run_at(
+            "create.stream",
+            &format!(
+                "CREATE TABLE IF NOT EXISTS {stream} (\
              `one` TINYINT NOT NULL PRIMARY KEY DEFAULT 1, \
              `epoch` BIGINT UNSIGNED NOT NULL COMMENT 'of the owner; whoever has another may not write', \
              `position` LONGTEXT NOT NULL COMMENT 'GTID set up to which the stream has been applied') \
              ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin \
              COMMENT='rsc: fence and position of change {id}'"
-        ))
+            ),
+        )
         .await?;
-    session.run(&format!("INSERT INTO {stream} (one, epoch, position) VALUES (1, 0, '')")).await?;
-    Ok(id)
+    let first = format!("INSERT INTO {stream} (one, epoch, position) VALUES (1, 0, '')");
+    match session.run_at("create.row", &first).await {
+        // It is there.
+        Err(SqlError::Server { code: 1062, .. }) => Ok(()),
+        other => other.map(|_| ()),
+    }
 }
 
 /// What an owner records with a new state.
@@ -156,10 +168,10 @@ pub async fn save(
     state: State,
     note: &Note,
 ) -> Result<(), FenceError> {
-    session.run("START TRANSACTION").await?;
+    session.run_at("save.start", "START TRANSACTION").await?;
     let saved = save_in_transaction(session, fence, change, state, note).await;
     match saved {
-        Ok(()) => session.run("COMMIT").await.map(|_| ()).map_err(FenceError::from),
+        Ok(()) => session.run_at("save.commit", "COMMIT").await.map(|_| ()).map_err(FenceError::from),
         Err(error) => {
             session.run("ROLLBACK").await?;
             Err(error)
@@ -174,7 +186,7 @@ async fn save_in_transaction(
     state: State,
     note: &Note,
 ) -> Result<(), FenceError> {
-    fence.share(session).await?;
+    fence.share_at("save.share", session).await?;
     let mut sets = vec![format!("state = '{state}'")];
     if state.ended() {
         sets.push("active_table = NULL".into());
@@ -196,10 +208,17 @@ async fn save_in_transaction(
         sets.push(format!("freeze_ms = {}", freeze.map_or("NULL".into(), |ms| format!("{ms:.3}"))));
         sets.push(format!("window_ends_at = NOW(3) + INTERVAL {window} SECOND"));
     }
-    session.run(&format!("UPDATE `_rsc`.`change` SET {} WHERE id = {}", sets.join(", "), change.id)).await?;
+    session
+        .run_at(
+            "save.update",
+            &format!("UPDATE `_rsc`.`change` SET {} WHERE id = {}", sets.join(", "), change.id),
+        )
+        .await?;
     if let Some(position) = &note.start_at {
-        session.run(&format!("DELETE FROM `_rsc`.`batch` WHERE change_id = {}", change.id)).await?;
-        session.run(&fence.advance(&position.to_string())).await?;
+        session
+            .run_at("save.batches", &format!("DELETE FROM `_rsc`.`batch` WHERE change_id = {}", change.id))
+            .await?;
+        session.run_at("save.position", &fence.advance(&position.to_string())).await?;
     }
     Ok(())
 }
@@ -215,8 +234,18 @@ pub async fn position(session: &mut Session, id: u64) -> Result<GtidSet, StoreEr
 
 /// Everything the server has committed.
 pub async fn executed(session: &mut Session) -> Result<GtidSet, StoreError> {
-    let text = session.text("SELECT @@GLOBAL.gtid_executed").await?.unwrap_or_default();
-    text.parse().map_err(|e| StoreError::Position(format!("{e}")))
+    read(session.text(EXECUTED).await?)
+}
+
+/// The same, where nobody can write the tables of a swap any more.
+pub async fn freeze_point(session: &mut Session) -> Result<GtidSet, StoreError> {
+    read(session.text_at("swap.freeze", EXECUTED).await?)
+}
+
+const EXECUTED: &str = "SELECT @@GLOBAL.gtid_executed";
+
+fn read(set: Option<String>) -> Result<GtidSet, StoreError> {
+    set.unwrap_or_default().parse().map_err(|e| StoreError::Position(format!("{e}")))
 }
 
 /// The statement that records a batch; it runs in the transaction of the batch's rows.
@@ -317,12 +346,15 @@ pub async fn open_request(session: &mut Session, id: u64) -> Result<Option<Reque
 
 pub async fn answer(session: &mut Session, request: u64, answer: &Answer) -> Result<(), SqlError> {
     session
-        .run(&format!(
-            "UPDATE `_rsc`.`request` SET granted = {}, answer = {}, advice = {} WHERE id = {request}",
-            answer.granted,
-            string_literal(&answer.why),
-            string_literal(&answer.advice)
-        ))
+        .run_at(
+            "request.answer",
+            &format!(
+                "UPDATE `_rsc`.`request` SET granted = {}, answer = {}, advice = {} WHERE id = {request}",
+                answer.granted,
+                string_literal(&answer.why),
+                string_literal(&answer.advice)
+            ),
+        )
         .await
         .map(|_| ())
 }
@@ -351,5 +383,5 @@ pub async fn withdraw(session: &mut Session, request: u64) -> Result<bool, SqlEr
 
 /// Drops the stream row of a change that has ended.
 pub async fn forget_stream(session: &mut Session, id: u64) -> Result<(), SqlError> {
-    session.run(&format!("DROP TABLE IF EXISTS {}", stream_table(id))).await.map(|_| ())
+    session.run_at("forget.stream", &format!("DROP TABLE IF EXISTS {}", stream_table(id))).await.map(|_| ())
 }

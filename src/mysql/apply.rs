@@ -36,6 +36,17 @@ pub enum Form {
     Rebuild,
 }
 
+/// The names of a commit's two statements, for tests that let them go wrong.
+pub struct CommitAt {
+    advance: &'static str,
+    commit: &'static str,
+}
+
+impl CommitAt {
+    pub const WINDOW: CommitAt = CommitAt { advance: "window.advance", commit: "window.commit" };
+    pub const SWAP: CommitAt = CommitAt { advance: "swap.advance", commit: "swap.commit" };
+}
+
 /// Text of one staging statement: large enough that round trips do not count, below every server's packet (the
 /// least that administrators choose is 1 MiB).
 const STATEMENT_BYTES: usize = 512 << 10;
@@ -100,7 +111,7 @@ impl Applier {
         if form == Form::Rebuild {
             return self.write(plan, net, frontier, form).await;
         }
-        self.session.run("SAVEPOINT before_part").await?;
+        self.session.run_at("window.savepoint", "SAVEPOINT before_part").await?;
         match self.write(plan, net, frontier, form).await {
             Err(ApplyError::Sql(error)) if error.remedy() == Remedy::Duplicate => {
                 self.staged = self.staging().collect();
@@ -124,35 +135,40 @@ impl Applier {
         let gone = self.stage_gone(plan, net, form).await?;
         let rows = self.stage_delta(plan, net).await?;
         if moved > 0 {
-            self.session.run(&self.statements.carry()).await?;
+            self.session.run_at("window.carry", &self.statements.carry()).await?;
         }
         if gone > 0 {
-            self.session.run(&self.statements.delete()).await?;
+            self.session.run_at("window.delete", &self.statements.delete()).await?;
         }
         if rows == 0 {
             return Ok(());
         }
         let found = match form {
-            Form::Update => self.session.run(&self.statements.update()).await?.affected,
+            Form::Update => self.session.run_at("window.update", &self.statements.update()).await?.affected,
             Form::Rebuild => 0,
         };
         if found < rows {
             if moved > 0 {
-                self.session.run(&self.statements.insert_moved(frontier)).await?;
+                self.session.run_at("window.insert_moved", &self.statements.insert_moved(frontier)).await?;
             }
-            self.session.run(&self.statements.insert_rest(frontier)).await?;
+            self.session.run_at("window.insert", &self.statements.insert_rest(frontier)).await?;
         }
         Ok(())
     }
 
     /// Commits what was applied, with the position it stands for, under the fence.
-    pub async fn commit(&mut self, fence: Fence, position: &GtidSet) -> Result<(), FenceError> {
-        let moved = self.session.run(&fence.advance(&position.to_string())).await?;
+    pub async fn commit(
+        &mut self,
+        at: &CommitAt,
+        fence: Fence,
+        position: &GtidSet,
+    ) -> Result<(), FenceError> {
+        let moved = self.session.run_at(at.advance, &fence.advance(&position.to_string())).await?;
         if moved.affected != 1 {
             self.rollback().await?;
             return Err(FenceError::Fenced);
         }
-        self.session.run("COMMIT").await?;
+        self.session.run_at(at.commit, "COMMIT").await?;
         Ok(())
     }
 
@@ -261,7 +277,7 @@ impl Applier {
 
     async fn send(&mut self, rows: &mut Staged) -> Result<(), ApplyError> {
         let Some(statement) = rows.statement() else { return Ok(()) };
-        let done = self.session.run(statement).await?;
+        let done = self.session.run_at("window.stage", statement).await?;
         rows.clear();
         if done.warnings > 0 {
             self.judge_warnings().await?;

@@ -86,11 +86,11 @@ pub async fn batch(
     lo: Option<&Bound>,
     hi: Option<&Bound>,
 ) -> Result<u64, FenceError> {
-    session.run("START TRANSACTION").await?;
+    session.run_at("batch.start", "START TRANSACTION").await?;
     let copied = copy_in_transaction(session, statements, fence, seq, lo, hi).await;
     match copied {
         Ok(rows) => {
-            session.run("COMMIT").await?;
+            session.run_at("batch.commit", "COMMIT").await?;
             Ok(rows)
         }
         Err(error) => {
@@ -108,11 +108,12 @@ async fn copy_in_transaction(
     lo: Option<&Bound>,
     hi: Option<&Bound>,
 ) -> Result<u64, FenceError> {
-    fence.share(session).await?;
+    fence.share_at("batch.share", session).await?;
     let started = Instant::now();
-    let rows = session.run(&statements.copy(lo, hi)).await?.affected;
+    let rows = session.run_at("batch.copy", &statements.copy(lo, hi)).await?.affected;
     let elapsed_ms = started.elapsed().as_secs_f64() * 1000.0;
     let hi = hi.map(Vec::as_slice);
-    session.run(&store::record_batch(fence.change, seq, hi, rows, elapsed_ms)).await?;
+    let record = store::record_batch(fence.change, seq, hi, rows, elapsed_ms);
+    session.run_at("batch.record", &record).await?;
     Ok(rows)
 }

@@ -17,9 +17,9 @@ pub async fn build(
     alter: &Alter,
 ) -> Result<(), SqlError> {
     let mut session = Session::plain(server).await?;
-    session.run(&format!("DROP TABLE IF EXISTS {shadow}")).await?;
-    session.run(&format!("CREATE TABLE {shadow} LIKE {live}")).await?;
-    session.run(&format!("ALTER TABLE {shadow} {}", alter.specs)).await?;
+    session.run_at("shadow.clear", &format!("DROP TABLE IF EXISTS {shadow}")).await?;
+    session.run_at("shadow.create", &format!("CREATE TABLE {shadow} LIKE {live}")).await?;
+    session.run_at("shadow.alter", &format!("ALTER TABLE {shadow} {}", alter.specs)).await?;
     Ok(())
 }
 
@@ -48,5 +48,5 @@ pub async fn probe(
 }
 
 pub async fn drop(session: &mut Session, table: &TableName) -> Result<(), SqlError> {
-    session.run(&format!("DROP TABLE IF EXISTS {table}")).await.map(|_| ())
+    session.run_at("shadow.drop", &format!("DROP TABLE IF EXISTS {table}")).await.map(|_| ())
 }

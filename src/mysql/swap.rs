@@ -33,10 +33,13 @@ impl Swap {
             ))
             .await?;
         session
-            .run(&format!(
-                "LOCK TABLES {} WRITE, {} WRITE, {} AS _rsc_s WRITE, {} WRITE",
-                self.live, self.shadow, self.shadow, self.stream
-            ))
+            .run_at(
+                "swap.lock",
+                &format!(
+                    "LOCK TABLES {} WRITE, {} WRITE, {} AS _rsc_s WRITE, {} WRITE",
+                    self.live, self.shadow, self.shadow, self.stream
+                ),
+            )
             .await
             .map(|_| ())
     }
@@ -44,7 +47,8 @@ impl Swap {
     /// What [`Swap::lock`] set for the time of the locks is as it was. For after the locks.
     pub async fn relax(&self, session: &mut Session) -> Result<(), SqlError> {
         session
-            .run(
+            .run_at(
+                "swap.relax",
                 "SET SESSION lock_wait_timeout = 60, SESSION innodb_lock_wait_timeout = 50, \
                  SESSION wait_timeout = 28800",
             )
@@ -55,22 +59,30 @@ impl Swap {
     /// When no answer comes, the tables that exist tell what happened.
     pub async fn rename(&self, session: &mut Session) -> Result<(), SqlError> {
         session
-            .run(&format!(
-                "RENAME TABLE {} TO {}, {} TO {} {}",
-                self.live, self.retired, self.shadow, self.live, self.mark
-            ))
+            .run_at(
+                "swap.rename",
+                &format!(
+                    "RENAME TABLE {} TO {}, {} TO {} {}",
+                    self.live, self.retired, self.shadow, self.live, self.mark
+                ),
+            )
             .await
             .map(|_| ())
     }
 
     /// Lets the application go on. The caller has committed, or rolls back first.
     pub async fn unlock(&self, session: &mut Session) -> Result<(), SqlError> {
-        session.run("UNLOCK TABLES").await.map(|_| ())
+        session.run_at("swap.unlock", "UNLOCK TABLES").await.map(|_| ())
     }
 
-    pub async fn raise_auto_increment(&self, session: &mut Session, to: u64) -> Result<(), SqlError> {
+    pub async fn raise_auto_increment(
+        &self,
+        at: &'static str,
+        session: &mut Session,
+        to: u64,
+    ) -> Result<(), SqlError> {
         session
-            .run(&format!("ALTER TABLE {} AUTO_INCREMENT = {to} {}", self.shadow, self.mark))
+            .run_at(at, &format!("ALTER TABLE {} AUTO_INCREMENT = {to} {}", self.shadow, self.mark))
             .await
             .map(|_| ())
     }

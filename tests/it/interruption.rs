@@ -109,10 +109,10 @@ async fn a_process_that_was_taken_over_from_commits_nothing() {
         }
     };
     assert!(next.fence.epoch > stale.epoch);
-    assert_eq!(stale.share(&mut session).await, Err(FenceError::Fenced));
+    assert_eq!(stale.share_at("save.share", &mut session).await, Err(FenceError::Fenced));
     let moved = session.run(&stale.advance(&GtidSet::new().to_string())).await.unwrap();
     assert_eq!(moved.affected, 0, "the position is not moved under an old epoch");
-    assert_eq!(next.fence.share(&mut session).await, Ok(()));
+    assert_eq!(next.fence.share_at("save.share", &mut session).await, Ok(()));
     next.release(&mut session).await.unwrap();
 }
 

@@ -2,6 +2,8 @@ mod agent;
 mod command_line;
 mod concurrent_writers;
 mod detection;
+#[cfg(debug_assertions)]
+mod fault_matrix;
 mod forward_and_back;
 mod interruption;
 mod private_server;

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each may use itself and what stands before it.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "error",
     "schema",
     "rows",
     "lifecycle",
     "settings",
+    "faults",
     "session",
     "journal",
     "mysql",
@@ -115,5 +116,17 @@ fn only_step_chooses_the_next_state() {
                 assert!(!line.contains(".state = "), "{} sets a state: {line}", path.display());
             }
         }
+    }
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn every_fault_point_is_in_the_table_and_passed() {
+    let names: Vec<&str> = rsc::faults::STATEMENTS.iter().map(|(name, _)| *name).collect();
+    for (place, name) in names.iter().enumerate() {
+        let quoted = format!("\"{name}\"");
+        let passed = sources().iter().any(|(path, text)| part(path) != "faults" && text.contains(&quoted));
+        assert!(passed, "no statement has the points of {name}");
+        assert!(!names[..place].contains(name), "{name} is there twice");
     }
 }

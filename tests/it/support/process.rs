@@ -116,6 +116,10 @@ impl Running {
         self.stdout.text()
     }
 
+    pub fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
     /// Returns when stdout holds `text`.
     pub async fn says(&mut self, text: &str) {
         while !self.stdout().contains(text) {
