@@ -74,6 +74,17 @@ impl Cases {
                 turn += 1;
                 if turn % 2 == half {
                     cases.forward.push_back(case.clone());
+                    cases.back.push_back(case.clone());
+                }
+                // The first state that a wish saves is its own, the second what came of it: the swap.
+                if name.starts_with("save") && half == 0 {
+                    let kind = match kind {
+                        "kill" => "kill:2",
+                        "cut" => "cut:2",
+                        _ => "lost:2",
+                    };
+                    let case = Case { kind, ..case };
+                    cases.forward.push_back(case.clone());
                     cases.back.push_back(case);
                 }
                 continue;
