@@ -2,8 +2,8 @@
 
 use super::inspect::{self, Found};
 use crate::schema::statement::Alter;
-use crate::schema::table::{Table, TableName};
-use crate::session::{Session, SqlError};
+use crate::schema::table::{Table, TableName, string_literal};
+use crate::session::{Session, SqlError, text};
 use crate::settings::Server;
 
 /// Makes `shadow` an empty table with the definition that `alter` gives `live`.
@@ -23,21 +23,25 @@ pub async fn build(
     Ok(())
 }
 
-/// What `alter` would make of `live`, asked of the server. Leaves nothing behind.
+/// What `alter` would make of `live`, asked of the server. Leaves nothing behind; what a probe that was killed has
+/// left, the next one takes away.
 pub async fn probe(
     server: &Server,
     session: &mut Session,
     live: &TableName,
     alter: &Alter,
 ) -> Result<Option<Table>, SqlError> {
+    sweep(session, &live.schema).await?;
     let tag = uuid::Uuid::new_v4().simple().to_string();
-    let probe = TableName::new(&live.schema, format!("_rsc_probe_{}", &tag[..12]));
+    let probe = TableName::new(&live.schema, format!("{PROBE}{}", &tag[..12]));
+    session.run(&format!("DO GET_LOCK({}, 0)", probe_lock(&probe.table))).await?;
     let built = build(server, live, &probe, alter).await;
     let found = match &built {
         Ok(()) => inspect::find(session, &probe).await,
         Err(_) => Ok(Found::Nothing),
     };
     let dropped = drop(session, &probe).await;
+    session.run(&format!("DO RELEASE_LOCK({})", probe_lock(&probe.table))).await?;
     built?;
     let found = found?;
     dropped?;
@@ -45,6 +49,31 @@ pub async fn probe(
         Found::Table(table) => Some(*table),
         Found::View | Found::Nothing => None,
     })
+}
+
+const PROBE: &str = "_rsc_probe_";
+
+/// Held by the connection that a probe belongs to, for as long as it lives.
+fn probe_lock(table: &str) -> String {
+    string_literal(&format!("rsc.{table}"))
+}
+
+/// Drops the empty tables of probes whose process was killed.
+async fn sweep(session: &mut Session, schema: &str) -> Result<(), SqlError> {
+    let rows = session
+        .rows(&format!(
+            "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND LEFT(TABLE_NAME, {}) = '{PROBE}'",
+            string_literal(schema),
+            PROBE.len()
+        ))
+        .await?;
+    for name in rows.iter().filter_map(|row| text(row, 0)) {
+        let held = session.text(&format!("SELECT IS_USED_LOCK({}) IS NULL", probe_lock(&name))).await?;
+        if held.as_deref() == Some("1") {
+            drop(session, &TableName::new(schema, name)).await?;
+        }
+    }
+    Ok(())
 }
 
 pub async fn drop(session: &mut Session, table: &TableName) -> Result<(), SqlError> {

@@ -116,6 +116,19 @@ async fn a_process_that_was_taken_over_from_commits_nothing() {
     next.release(&mut session).await.unwrap();
 }
 
+#[cfg(debug_assertions)]
+#[tokio::test]
+async fn a_probe_that_was_killed_is_taken_away_by_the_next() {
+    let mut table = Table::create("id int PRIMARY KEY, a int").await;
+    let arguments =
+        ["--output", "json", "migrate", "--database", &table.schema, "--table", "t", "--alter", "ADD b int"];
+    rsc(shared(), &arguments).env("RSC_FAULT", "shadow.create.after:kill").run().await;
+    assert_eq!(table.tables().await.len(), 2, "the kill left its probe");
+    let id = table.migrated("ADD b int", &[]).await;
+    table.asked("complete", id).await;
+    assert_eq!(table.tables().await, ["t"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_change_stands_still_until_it_is_resumed() {
     let mut table = Table::create("id int PRIMARY KEY, a int").await;
