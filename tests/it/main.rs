@@ -2,6 +2,7 @@ mod agent;
 mod command_line;
 mod concurrent_writers;
 mod detection;
+mod failover;
 #[cfg(debug_assertions)]
 mod fault_matrix;
 mod forward_and_back;
