@@ -17,7 +17,7 @@ use crate::journal::store::{self, Note};
 use crate::lifecycle::event::{Event, Verb};
 use crate::lifecycle::notice::{Freeze, Notice};
 use crate::lifecycle::state::{Serving, State};
-use crate::lifecycle::step::step;
+use crate::lifecycle::step::{Refusal, step};
 use crate::mysql::shadow;
 use crate::schema::statement::Alter;
 use crate::session::Session;
@@ -90,6 +90,7 @@ impl Backoff {
 /// from the first claim on.
 async fn attempt(job: &Job, ask: &mut Option<Verb>, held: &mut bool) -> Result<Change, Halt> {
     let mut session = Session::open(&job.server).await?;
+    writable(&mut session, *held).await?;
     let change = load(&mut session, job.change).await?;
     if change.state.ended() {
         // An earlier process may have been killed between its last two statements.
@@ -120,6 +121,23 @@ async fn attempt(job: &Job, ask: &mut Option<Verb>, held: &mut bool) -> Result<C
         return Ok(change);
     }
     result.map(|()| change)
+}
+
+/// A replica has the same journal, and sees no owner of the primary: driven there, the change would part the two. An
+/// account that read_only does not bind must not get through by that. A server that has become read-only under our
+/// hands may be on its way to be a replica; it is waited for like one that is gone.
+async fn writable(session: &mut Session, held: bool) -> Result<(), Halt> {
+    let read_only = session.text("SELECT @@GLOBAL.read_only OR @@GLOBAL.super_read_only").await?;
+    let what = "the server is read-only".to_owned();
+    match read_only.as_deref() {
+        Some("1") if held => Err(Trouble::Lost(what).into()),
+        Some("1") => {
+            let next =
+                "connect to the primary; or, if this is the primary, SET GLOBAL read_only = OFF".into();
+            Err(Halt::Refused(Refusal { what, next }))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whoever wants the change to move does not want it paused.

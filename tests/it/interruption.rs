@@ -315,3 +315,26 @@ async fn a_server_that_dies_and_comes_back_is_waited_for() {
     rsc(&server, &["complete", "1"]).run().await.well();
     running.ended().await.well();
 }
+
+/// Root may write in spite of read_only, so that alone does not keep a change from being driven on a replica.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_not_driven_on_a_read_only_server() {
+    let server = MysqlServer::start(Options::default()).unwrap();
+    let mut conn = server.conn().await.unwrap();
+    conn.query_drop("CREATE DATABASE d; CREATE TABLE d.t (id int PRIMARY KEY, title int)").await.unwrap();
+    let migrate =
+        ["--output", "json", "migrate", "--database", "d", "--table", "t", "--alter", "DROP COLUMN title"];
+    rsc(&server, &migrate).run().await.well();
+    conn.query_drop("SET GLOBAL read_only = ON").await.unwrap();
+    for (arguments, code) in
+        [(vec!["revert", "1"], 6), (vec!["complete", "1"], 3), (vec!["migrate", "--resume", "1"], 3)]
+    {
+        let refused = rsc(&server, &[&["--output", "json"][..], &arguments].concat()).run().await;
+        assert_eq!(refused.code, code, "{refused:#?}");
+        assert!(refused.stdout.contains("connect to the primary"), "{refused:#?}");
+    }
+    let tables: Vec<String> = conn.query("SHOW TABLES IN d").await.unwrap();
+    assert_eq!(tables, ["_rsc1_t_old", "t"]);
+    conn.query_drop("SET GLOBAL read_only = OFF").await.unwrap();
+    rsc(&server, &["revert", "1"]).run().await.well();
+}
