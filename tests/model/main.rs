@@ -1,6 +1,6 @@
 //! A model of copy, stream and delayed visibility, run under random interleavings, without a server.
 //!
-//! It holds one claim (design, section 3): **at an exact position the shadow is the projection of the live table as
+//! It holds one claim (src/engine/rounds.rs): **at an exact position the shadow is the projection of the live table as
 //! it was there, restricted to what has been copied; and a duplicate is reported only if the live table has it
 //! there.** It holds it for the copy, for the stream back after a swap, for a swap again, and with a crash between
 //! any two steps. The pure code of the product is called, not copied: [`rsc::rows::compaction`].
