@@ -75,7 +75,7 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
             ),
             Trouble::Interrupted => Error::Interrupted(
                 Told::new(format!("interrupted; change {id} has stopped"))
-                    .state(kept)
+                    .state(format!("{kept}; an rsc agent, if one runs on this server, goes on with it"))
                     .next(format!("to go on, `rsc migrate --resume {id}`; to give it up, `rsc cancel {id}` before the swap or `rsc revert {id}` after it")),
             ),
             Trouble::Stop(told) | Trouble::Definite(told) => Error::Stopped(told.state(kept).next(going_on)),
