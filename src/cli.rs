@@ -108,7 +108,7 @@ pub struct Connection {
 pub enum Command {
     Migrate(Migrate),
     /// Take a change back, keeping every row written since
-    Revert(Id),
+    Revert(Revert),
     /// Apply a reverted change again
     Reapply(Id),
     /// Keep the schema that serves for good; drop the other table
@@ -125,6 +125,8 @@ pub enum Command {
     List,
     /// Show where a change stands and what to type next
     Status(Id),
+    /// Show what was written that the old schema cannot hold
+    Losses(LossesOptions),
 }
 
 /// Change the schema of a live table
@@ -174,6 +176,24 @@ pub struct AgentOptions {
     /// For an agent that another rsc starts: the first line of stdin is the password
     #[arg(long, hide = true)]
     pub password_from_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Revert {
+    /// The change's number; `rsc list` shows it
+    pub id: u64,
+    /// Revert though the old schema cannot hold some rows; they stay in the new table, and `rsc losses` names them
+    #[arg(long)]
+    pub accept_parked: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct LossesOptions {
+    /// The change's number; `rsc list` shows it
+    pub id: u64,
+    /// So many of each kind are listed
+    #[arg(long, value_name = "ROWS", default_value_t = 100)]
+    pub limit: u64,
 }
 
 #[derive(Debug, Args)]

@@ -16,6 +16,7 @@ use crate::journal::store;
 use crate::lifecycle::event::{Event, Verb};
 use crate::lifecycle::state::State;
 use crate::lifecycle::step::step;
+use crate::mysql::losses;
 use crate::session::Session;
 
 /// An owner answers within a second; it is looked after so often.
@@ -40,7 +41,9 @@ pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
 fn until(verb: Verb) -> Until {
     match verb {
         Verb::Pause | Verb::Resume => Until::Asked,
-        Verb::Revert | Verb::Reapply | Verb::Complete | Verb::Cancel => Until::Settled,
+        Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply | Verb::Complete | Verb::Cancel => {
+            Until::Settled
+        }
     }
 }
 
@@ -64,7 +67,7 @@ fn hint(change: &Change) -> String {
 fn refused(verb: Verb, why: &str, advice: &str) -> Error {
     let told = Told::new(why).state("nothing was changed").next(advice);
     match verb {
-        Verb::Revert | Verb::Reapply => Error::RevertRefused(told),
+        Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply => Error::RevertRefused(told),
         Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume => Error::Refused(told),
     }
 }
@@ -131,12 +134,12 @@ async fn answered(
             return Err(Error::Unexpected(Told::new(format!("change {id} is gone from the journal"))));
         };
         match (verb, change.state) {
-            (Verb::Revert, State::Reverted)
+            (Verb::Revert | Verb::RevertAcceptingParked, State::Reverted)
             | (Verb::Reapply, State::Revertible)
             | (Verb::Pause | Verb::Resume, _)
             | (Verb::Complete, State::Completed)
             | (Verb::Cancel, State::Cancelled | State::Revertible | State::Reverted) => return Ok(change),
-            (_, state) if state.settled() => return Err(not_done(verb, &change)),
+            (_, state) if state.settled() => return Err(not_done(session, verb, &change).await?),
             _ if *context.stop.borrow() => return Err(interrupted(id, "the owner goes on with it")),
             _ if !alive(session, id).await? => {
                 // Died on the way: what it began is finished here.
@@ -147,9 +150,14 @@ async fn answered(
     }
 }
 
-fn not_done(verb: Verb, change: &Change) -> Error {
+async fn not_done(session: &mut Session, verb: Verb, change: &Change) -> Result<Error, Error> {
+    if verb == Verb::Revert
+        && let Some(no) = losses::refusal(session, change.id).await.map_err(sql_error)?
+    {
+        return Ok(refused(verb, &no.what, &no.next));
+    }
     let why = change.reason.clone().unwrap_or_else(|| format!("the change is now {}", change.state));
-    refused(verb, &why, &format!("to see where it stands, `rsc status {}`", change.id))
+    Ok(refused(verb, &why, &format!("to see where it stands, `rsc status {}`", change.id)))
 }
 
 fn interrupted(id: u64, state: &str) -> Error {

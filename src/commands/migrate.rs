@@ -73,6 +73,7 @@ async fn begin(
         batch_ms: u64::try_from(migrate.batch_time.as_millis()).unwrap_or(u64::MAX).max(1),
         cutover_lock_timeout_s: migrate.cutover_lock_timeout.as_secs(),
         revert_window_s: migrate.revert_window.as_secs(),
+        ..Options::default()
     };
     let statement = match alter.table {
         Some(_) => text.to_owned(),

@@ -3,6 +3,7 @@
 mod agent;
 mod asking;
 mod list;
+mod losses;
 mod migrate;
 mod status;
 
@@ -38,13 +39,17 @@ pub async fn run(cli: Cli, printer: Arc<Printer>, stop: watch::Receiver<bool>) -
         Command::Migrate(migrate) => {
             migrate::run(&context, migrate, cli.connection.database()?.as_deref()).await
         }
-        Command::Revert(id) => asking::run(&context, id.id, Verb::Revert).await,
+        Command::Revert(revert) => {
+            let verb = if revert.accept_parked { Verb::RevertAcceptingParked } else { Verb::Revert };
+            asking::run(&context, revert.id, verb).await
+        }
         Command::Reapply(id) => asking::run(&context, id.id, Verb::Reapply).await,
         Command::Complete(id) => asking::run(&context, id.id, Verb::Complete).await,
         Command::Cancel(id) => asking::run(&context, id.id, Verb::Cancel).await,
         Command::Pause(id) => asking::run(&context, id.id, Verb::Pause).await,
         Command::Resume(id) => asking::run(&context, id.id, Verb::Resume).await,
         Command::Agent(options) => agent::run(&context, options).await,
+        Command::Losses(options) => losses::run(&context, options).await,
         Command::List => list::run(&context).await,
         Command::Status(id) => status::run(&context, id.id).await,
     }

@@ -7,6 +7,7 @@ use crate::journal::record::Change;
 use crate::journal::{fence, store};
 use crate::lifecycle::state::State;
 use crate::lifecycle::verdict::{Signs, verdict};
+use crate::mysql::losses::{self, Totals};
 use crate::output::StatusReport;
 use crate::schema::table::string_literal;
 use crate::session::Session;
@@ -26,12 +27,15 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
     // A planned change has no position yet, and perhaps not even its stream table.
     let no_stream = change.state.ended() || change.state == State::Planned;
     let binlogs_kept = no_stream || binlogs_kept(&mut session, id).await?;
+    let ledger = losses::totals(&mut session, id).await.map_err(sql_error)?;
     let signs = Signs {
         state: change.state,
         reason: change.reason.as_deref(),
         owner_alive,
         binlogs_kept,
         window_over: change.window_over,
+        parked: ledger.parked,
+        losses: ledger.losses,
     };
     context.printer.status(&StatusReport {
         change: &change,
@@ -39,8 +43,9 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
         verdict: verdict(&signs),
         owner: owner.as_ref(),
         rows_copied: copied.rows,
+        ledger,
         events: &events,
-        next: next(&change, owner_alive),
+        next: next(&change, owner_alive, ledger),
     });
     Ok(())
 }
@@ -56,8 +61,9 @@ async fn binlogs_kept(session: &mut Session, id: u64) -> Result<bool, Error> {
 }
 
 /// The commands that make sense now.
-fn next(change: &Change, owner_alive: bool) -> Vec<String> {
+fn next(change: &Change, owner_alive: bool, ledger: Totals) -> Vec<String> {
     let id = change.id;
+    let losses = (ledger != Totals::default()).then(|| format!("rsc losses {id}"));
     let resume = (!owner_alive).then(|| format!("rsc migrate --resume {id}"));
     if change.paused {
         return vec![format!("rsc resume {id}")];
@@ -66,8 +72,12 @@ fn next(change: &Change, owner_alive: bool) -> Vec<String> {
         State::Planned | State::Copying | State::CatchingUp | State::CuttingOver => {
             resume.into_iter().chain([format!("rsc cancel {id}")]).collect()
         }
-        State::Revertible => vec![format!("rsc revert {id}"), format!("rsc complete {id}")],
-        State::Reverted => vec![format!("rsc reapply {id}"), format!("rsc complete {id}")],
+        State::Revertible => {
+            losses.into_iter().chain([format!("rsc revert {id}"), format!("rsc complete {id}")]).collect()
+        }
+        State::Reverted => {
+            losses.into_iter().chain([format!("rsc reapply {id}"), format!("rsc complete {id}")]).collect()
+        }
         State::Reverting | State::Reapplying => {
             resume.into_iter().chain([format!("rsc cancel {id}")]).collect()
         }

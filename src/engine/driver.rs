@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::halt::{Halt, explain};
 use super::line::Line;
-use super::sides;
+use super::sides::{self, Sides};
 use super::swap::Attempt;
 use super::trouble::Trouble;
 use super::{Job, Until};
@@ -18,7 +18,7 @@ use crate::lifecycle::event::{Event, Verb};
 use crate::lifecycle::notice::{Freeze, Notice};
 use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::step::{Refusal, step};
-use crate::mysql::shadow;
+use crate::mysql::{losses, shadow};
 use crate::schema::statement::Alter;
 use crate::session::Session;
 
@@ -142,7 +142,12 @@ async fn writable(session: &mut Session, held: bool) -> Result<(), Halt> {
 
 /// Whoever wants the change to move does not want it paused.
 fn pausing(verb: Verb) -> Note {
-    Note { paused: Some(verb == Verb::Pause), ..Note::default() }
+    let accept_parked = match verb {
+        Verb::Revert => Some(false),
+        Verb::RevertAcceptingParked => Some(true),
+        _ => None,
+    };
+    Note { paused: Some(verb == Verb::Pause), accept_parked, ..Note::default() }
 }
 
 fn at_the_end(change: Change, ask: Option<Verb>) -> Result<Change, Halt> {
@@ -256,6 +261,11 @@ impl Driver<'_> {
         self.session.run("START TRANSACTION").await?;
         self.ownership.fence.share_at("shadow.share", &mut self.session).await?;
         shadow::build(&self.job.server, &self.change.table, &name, &alter).await?;
+        let ledger = Sides::look(&mut self.session, &self.change).await?.ledger(self.change.id);
+        let mut other = Session::open(&self.job.server).await?;
+        for create in ledger.create() {
+            other.run(&create).await?;
+        }
         self.session.run("COMMIT").await?;
         let create = self
             .session
@@ -342,7 +352,14 @@ impl Driver<'_> {
         let mut pause = SWAP_PAUSE_FIRST;
         loop {
             line.come_close().await?;
-            match line.swap().await? {
+            let accept_parked = self.change.options.accept_parked;
+            if to == Serving::Old && !accept_parked {
+                line.retry_parked().await?;
+                if let Some(no) = losses::refusal(&mut self.session, self.change.id).await? {
+                    return self.take_back(no).await;
+                }
+            }
+            match line.swap(accept_parked).await? {
                 Attempt::Swapped(freeze) => return self.swapped(to, freeze).await,
                 Attempt::Missed { why, blockers } => {
                     self.tell(Notice::SwapMissed { why, blockers, again_in_s: pause.as_secs_f64() });
@@ -350,6 +367,18 @@ impl Driver<'_> {
             }
             line.follow_for(pause).await?;
             pause = (pause * 2).min(SWAP_PAUSE_MAX);
+        }
+    }
+
+    /// The revert would lose sight of parked rows. Whoever keeps the stream for others goes on keeping it.
+    async fn take_back(&mut self, no: Refusal) -> Result<(), Halt> {
+        self.happens(&Event::Asked(Verb::Cancel), Note::default()).await?;
+        match self.job.until {
+            Until::Ended => {
+                self.tell(Notice::TakenBack { verb: Verb::Revert, why: no.what });
+                Ok(())
+            }
+            Until::Asked | Until::Settled => Err(Halt::Refused(no)),
         }
     }
 

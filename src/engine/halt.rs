@@ -36,7 +36,7 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
         Halt::Refused(no) => {
             let told = Told::new(no.what).state("nothing was changed").next(no.next);
             match job.ask {
-                Some(Verb::Revert | Verb::Reapply) => Error::RevertRefused(told),
+                Some(Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply) => Error::RevertRefused(told),
                 Some(Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => Error::Refused(told),
             }
         }
@@ -47,7 +47,9 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
         Halt::Blocked { told, severed } => {
             let keep = format!("to keep what serves, `rsc complete {id}`");
             let again = match job.ask {
-                Some(verb @ (Verb::Revert | Verb::Reapply)) => format!("rsc {} {id}", verb.name()),
+                Some(verb @ (Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply)) => {
+                    format!("rsc {} {id}", verb.name())
+                }
                 Some(Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => {
                     format!("rsc migrate --resume {id} --agent stay")
                 }
@@ -63,7 +65,7 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
                 .state(format!("the stream of change {id} {state}; the live table works as before"))
                 .next(next);
             match job.ask {
-                Some(Verb::Revert | Verb::Reapply) => Error::RevertRefused(told),
+                Some(Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply) => Error::RevertRefused(told),
                 Some(Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => Error::Stopped(told),
             }
         }

@@ -43,6 +43,13 @@ impl Care {
     /// The whole backlog as one window, so that it ends at an exact position, and whatever was mended within it
     /// does not matter any more. No transaction is split. Memory is bounded by the backlog only.
     pub const WHOLE: Care = Care { form: Form::Rebuild, entries: usize::MAX, bytes: usize::MAX };
+    /// The same, where what still does not fit is put into the ledger.
+    pub const PARK: Care = Care { form: Form::Park, ..Care::WHOLE };
+
+    /// Whether the window is the whole backlog.
+    pub fn whole(self) -> bool {
+        self.entries == usize::MAX
+    }
 }
 
 pub struct Line {
@@ -75,6 +82,10 @@ pub struct Line {
     pub care: Care,
     /// A TRUNCATE that ended the window before it, and is to be followed next.
     pub truncated: Option<(Source, u64)>,
+    /// What the onlooker knows of parked rows.
+    pub told_parked: u64,
+    /// When parked rows are tried again.
+    pub retry_at: Instant,
     pub applied: u64,
     /// What the onlooker knows of it.
     pub told_applied: Option<u64>,
@@ -108,7 +119,7 @@ impl Line {
             onlooker: job.onlooker.clone(),
             stop: job.stop.clone(),
             copier: Session::open(server).await?,
-            applier: Applier::open(server, statements).await?,
+            applier: Applier::open(server, statements, sides.ledger(change.id), sides.keeps_ledger()).await?,
             control,
             reader,
             sides,
@@ -123,6 +134,8 @@ impl Line {
             net: Compaction::new(),
             care: Care::USUAL,
             truncated: None,
+            told_parked: 0,
+            retry_at: now,
             applied: 0,
             told_applied: None,
             saved_at: now,

@@ -48,6 +48,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(10);
 /// Where a duplicate cannot be asked about, a batch of one row that meets it so often, with a catch-up between any
 /// two, is believed.
 const CONFLICTS_MAX: u32 = 5;
+/// Between two times that parked rows are tried.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// A catch-up that takes no longer than this leaves little to do under the lock.
 const CLOSE: Duration = Duration::from_millis(500);
 
@@ -231,14 +233,40 @@ impl Line {
     /// Applies what comes until the stream is quiet for a moment.
     pub async fn follow(&mut self) -> Result<(), Trouble> {
         self.breathe().await?;
-        match self.care == Care::WHOLE {
+        match self.care.whole() {
             true => self.catch_up_with_server().await?,
             false => drop(self.careful_window(Until::Quiet).await?),
         }
+        self.retry_parked_now_and_then().await?;
         let changes = self.applied;
         if self.told_applied != Some(changes) {
             self.told_applied = Some(changes);
             self.tell_now_and_then(|| Notice::Following { changes });
+        }
+        Ok(())
+    }
+
+    /// Trying takes at most a tenth of the time, however many rows are parked.
+    async fn retry_parked_now_and_then(&mut self) -> Result<(), Trouble> {
+        if Instant::now() >= self.retry_at && self.reader.between_transactions() {
+            let started = Instant::now();
+            self.retry_parked().await?;
+            self.retry_at = Instant::now() + RETRY_EVERY.max(started.elapsed() * 10);
+        }
+        Ok(())
+    }
+
+    /// Parked rows that the shadow takes now are parked no more. They are from the future of the position, until
+    /// the stream has caught up.
+    pub async fn retry_parked(&mut self) -> Result<(), Trouble> {
+        if self.applier.retry_parked(self.fence, &self.position).await? > 0 {
+            self.exact = false;
+        }
+        let rows = self.applier.parked().await?;
+        self.applier.settle().await?;
+        if rows != self.told_parked {
+            self.told_parked = rows;
+            self.tell(Notice::Parked { rows });
         }
         Ok(())
     }
@@ -264,11 +292,11 @@ impl Line {
     /// A window that the shadow could not take is read again as part of the whole backlog: what was in its way may
     /// have passed by then. If it still is at the end of that, it is there.
     pub async fn conflict_in_window(&mut self, trouble: Trouble) -> Result<(), Trouble> {
-        let real = self.care == Care::WHOLE;
+        let real = self.care.whole();
         tracing::debug!(?trouble, real, "a window does not fit the shadow");
         self.reopen().await?;
         if !real {
-            self.care = Care::WHOLE;
+            self.care = if self.applier.parks() { Care::PARK } else { Care::WHOLE };
             return Ok(());
         }
         self.care = Care::USUAL;
@@ -303,6 +331,7 @@ impl Line {
         let sql = format!("TRUNCATE TABLE {} {}", self.sides.shadow.name, self.sides.mark());
         self.applier.session().run(&sql).await?;
         self.control.run("COMMIT").await?;
+        self.applier.empty_ledger().await?;
         self.applier.commit(&CommitAt::WINDOW, self.fence, &reached).await?;
         self.position = reached;
         self.tell(Notice::Truncated);
@@ -341,7 +370,7 @@ impl Line {
                 Beat::Rows | Beat::Passed => {}
                 Beat::Committed(source, gno) => {
                     reached.insert(&source, gno);
-                    if self.nearly_full() || (started.elapsed() > WINDOW_AGE && self.care != Care::WHOLE) {
+                    if self.nearly_full() || (started.elapsed() > WINDOW_AGE && !self.care.whole()) {
                         break;
                     }
                 }

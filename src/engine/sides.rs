@@ -7,8 +7,9 @@ use crate::lifecycle::state::Serving;
 use crate::mysql::binlog::stream::Watched;
 use crate::mysql::inspect::{self, Found};
 use crate::mysql::swap::Swap;
+use crate::rows::ledger::Ledger;
 use crate::rows::statements::Statements;
-use crate::schema::projection::Mapping;
+use crate::schema::projection::{Mapping, Projection};
 use crate::schema::statement::Alter;
 use crate::schema::table::{Table, TableName};
 use crate::session::Session;
@@ -89,6 +90,26 @@ impl Sides {
         Statements::new(projection, self.live.name.clone(), self.shadow.name.clone())
     }
 
+    /// What the old schema cannot hold of the rows that the new one serves.
+    pub fn ledger(&self, change: u64) -> Ledger {
+        let (old, new) = match self.serving {
+            Serving::Old => (&self.live, &self.shadow),
+            Serving::New => (&self.shadow, &self.live),
+        };
+        let inverse = Statements::new(self.mapping.inverse(), new.name.clone(), old.name.clone());
+        Ledger::new(change, inverse)
+    }
+
+    /// The ledger is kept while the new schema serves.
+    pub fn keeps_ledger(&self) -> bool {
+        self.serving == Serving::New
+    }
+
+    /// From the old schema to the new one.
+    pub fn forward(&self) -> Projection {
+        self.mapping.forward()
+    }
+
     /// For rsc's own statements on the two tables.
     pub fn mark(&self) -> &str {
         &self.mark
@@ -105,8 +126,9 @@ impl Sides {
     }
 
     /// The swap that lets the other schema serve.
-    pub fn swap(&self) -> Swap {
+    pub fn swap(&self, change: u64) -> Swap {
         Swap {
+            ledger: self.ledger(change).locks(),
             live: self.live.name.clone(),
             shadow: self.shadow.name.clone(),
             retired: self.retired.clone(),

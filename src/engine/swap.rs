@@ -41,8 +41,8 @@ pub enum Attempt {
 
 impl Line {
     /// Tries once to swap.
-    pub async fn swap(&mut self) -> Result<Attempt, Trouble> {
-        let swap = self.sides.swap();
+    pub async fn swap(&mut self, accept_parked: bool) -> Result<Attempt, Trouble> {
+        let swap = self.sides.swap(self.change.id);
         if let Some(attempt) = self.someone_in_the_way(&swap).await? {
             return Ok(attempt);
         }
@@ -58,7 +58,7 @@ impl Line {
             Err(trouble) => return Err(trouble),
         }
         let granted = Instant::now();
-        match self.under_lock(&swap).await {
+        match self.under_lock(&swap, accept_parked).await {
             Ok(mut freeze) => {
                 freeze.lock_wait_ms = milliseconds(granted - asked);
                 freeze.freeze_ms = milliseconds(granted.elapsed());
@@ -80,12 +80,15 @@ impl Line {
         swap.lock(self.applier.session(), seconds).await.map_err(Trouble::from)
     }
 
-    async fn under_lock(&mut self, swap: &Swap) -> Result<Freeze, Trouble> {
+    async fn under_lock(&mut self, swap: &Swap, accept_parked: bool) -> Result<Freeze, Trouble> {
         let started = Instant::now();
         let freeze_point = store::freeze_point(self.applier.session()).await?;
         let reached = self.drain(&freeze_point, started + DRAIN_MAX).await?;
         self.applier.commit(&CommitAt::SWAP, self.fence, &reached).await?;
         self.position = reached;
+        if !accept_parked && self.applier.parked().await? > 0 {
+            return Err(Trouble::Locked("a row had to be parked just before".into()));
+        }
         let drained = Instant::now();
         self.check_auto_increment(swap).await?;
         swap.rename(self.applier.session()).await?;
@@ -157,9 +160,10 @@ impl Line {
     async fn turn(&mut self) -> Result<(), Trouble> {
         let sides = super::sides::Sides::look(&mut self.control, &self.change).await?;
         self.sides = sides;
-        self.applier.turn(self.sides.statements()).await?;
+        let ledger = self.sides.ledger(self.change.id);
+        self.applier.turn(self.sides.statements(), ledger, self.sides.keeps_ledger()).await?;
         self.reader.watch(self.sides.watched());
-        Ok(())
+        Ok(self.applier.renew_losses(self.fence, &self.position).await?)
     }
 }
 

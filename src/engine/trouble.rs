@@ -3,7 +3,7 @@
 use crate::error::Told;
 use crate::journal::fence::FenceError;
 use crate::journal::store::StoreError;
-use crate::mysql::apply::ApplyError;
+use crate::mysql::apply::{ApplyError, RetryError};
 use crate::mysql::binlog::stream::StreamError;
 use crate::session::{Remedy, SqlError};
 
@@ -88,6 +88,15 @@ impl From<StreamError> for Trouble {
             StreamError::Lost(why) => Trouble::Lost(why),
             StreamError::Refused(_) => Trouble::Stop(Told::new(error)),
             severed => Trouble::Severed(Told::new(severed)),
+        }
+    }
+}
+
+impl From<RetryError> for Trouble {
+    fn from(error: RetryError) -> Self {
+        match error {
+            RetryError::Apply(error) => error.into(),
+            RetryError::Fence(error) => error.into(),
         }
     }
 }

@@ -17,6 +17,9 @@ pub struct Options {
     pub cutover_lock_timeout_s: u64,
     /// How long after the last swap a revert stays possible, in seconds.
     pub revert_window_s: u64,
+    /// The operator reverts though the old schema cannot hold some rows.
+    #[serde(default)]
+    pub accept_parked: bool,
 }
 
 impl Options {
@@ -27,7 +30,7 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { batch_ms: 500, cutover_lock_timeout_s: 3, revert_window_s: 24 * 60 * 60 }
+        Self { batch_ms: 500, cutover_lock_timeout_s: 3, revert_window_s: 24 * 60 * 60, accept_parked: false }
     }
 }
 

@@ -8,6 +8,7 @@ use super::record::{Answer, COLUMNS, Change, Copied, Request, Unreadable, stream
 use crate::journal::record::Options;
 use crate::lifecycle::state::{Serving, State};
 use crate::rows::gtid_set::GtidSet;
+use crate::rows::ledger::{loss_table, parked_table};
 use crate::schema::table::{Table, string_literal};
 use crate::session::{Session, SqlError, number, text};
 
@@ -154,6 +155,8 @@ pub struct Note {
     /// `Some(None)` clears it.
     pub reason: Option<Option<String>>,
     pub paused: Option<bool>,
+    /// A revert goes on though rows are parked.
+    pub accept_parked: Option<bool>,
     /// A swap has happened: what serves now, and the freeze where it is known, in milliseconds.
     pub swapped: Option<(Serving, Option<f64>)>,
     /// The position from which a rebuilt shadow starts.
@@ -201,6 +204,9 @@ async fn save_in_transaction(
     }
     if let Some(paused) = note.paused {
         sets.push(format!("paused = {paused}"));
+    }
+    if let Some(accept) = note.accept_parked {
+        sets.push(format!("options = JSON_SET(options, '$.accept_parked', CAST('{accept}' AS JSON))"));
     }
     if let Some((serving, freeze)) = note.swapped {
         sets.push(format!("serving = '{}'", serving.name()));
@@ -381,7 +387,11 @@ pub async fn withdraw(session: &mut Session, request: u64) -> Result<bool, SqlEr
     Ok(gone.affected == 1)
 }
 
-/// Drops the stream row of a change that has ended.
+/// Drops the stream row and the ledger of a change that has ended.
 pub async fn forget_stream(session: &mut Session, id: u64) -> Result<(), SqlError> {
-    session.run_at("forget.stream", &format!("DROP TABLE IF EXISTS {}", stream_table(id))).await.map(|_| ())
+    let (stream, parked, loss) = (stream_table(id), parked_table(id), loss_table(id));
+    session
+        .run_at("forget.stream", &format!("DROP TABLE IF EXISTS {stream}, {parked}, {loss}"))
+        .await
+        .map(|_| ())
 }

@@ -6,6 +6,8 @@ use super::state::Serving;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
     Revert,
+    /// Revert, though the old schema cannot hold some rows.
+    RevertAcceptingParked,
     Reapply,
     Complete,
     Cancel,
@@ -16,12 +18,20 @@ pub enum Verb {
 }
 
 impl Verb {
-    pub const ALL: [Verb; 6] =
-        [Verb::Revert, Verb::Reapply, Verb::Complete, Verb::Cancel, Verb::Pause, Verb::Resume];
+    pub const ALL: [Verb; 7] = [
+        Verb::Revert,
+        Verb::RevertAcceptingParked,
+        Verb::Reapply,
+        Verb::Complete,
+        Verb::Cancel,
+        Verb::Pause,
+        Verb::Resume,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Verb::Revert => "revert",
+            Verb::RevertAcceptingParked => "revert --accept-parked",
             Verb::Reapply => "reapply",
             Verb::Complete => "complete",
             Verb::Cancel => "cancel",

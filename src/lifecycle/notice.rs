@@ -76,6 +76,15 @@ pub enum Notice {
     Paused,
     /// The application truncated the table, and the other one was truncated after it.
     Truncated,
+    /// So many rows cannot be held by the old schema now.
+    Parked {
+        rows: u64,
+    },
+    /// A wish that had been granted was taken back.
+    TakenBack {
+        verb: Verb,
+        why: String,
+    },
     /// The stream of a swapped change cannot go on.
     Blocked {
         why: String,

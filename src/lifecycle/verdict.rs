@@ -9,6 +9,8 @@ use super::state::State;
 pub enum Verdict {
     /// The stream is alive: a swap takes milliseconds.
     Ready,
+    /// The same, and so many values come back only as the nearest that the old schema can hold.
+    ReadyWithLosses(u64),
     /// Nobody keeps the stream; whoever asks catches up first.
     CatchesUpFirst,
     /// The stream met something that the other schema cannot hold.
@@ -27,6 +29,9 @@ pub struct Signs<'a> {
     pub owner_alive: bool,
     pub binlogs_kept: bool,
     pub window_over: bool,
+    /// What the old schema cannot hold: rows, and values.
+    pub parked: u64,
+    pub losses: u64,
 }
 
 pub fn verdict(signs: &Signs<'_>) -> Verdict {
@@ -34,6 +39,14 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
         State::Revertible | State::Reverted => match signs.reason {
             _ if signs.window_over => Verdict::Impossible("the revert window is over"),
             Some(reason) => Verdict::Blocked(reason.to_owned()),
+            None if signs.state == State::Revertible && signs.parked > 0 => Verdict::Blocked(format!(
+                "the old schema cannot hold {} row{}; `rsc losses` names them",
+                signs.parked,
+                if signs.parked == 1 { "" } else { "s" }
+            )),
+            None if signs.owner_alive && signs.state == State::Revertible && signs.losses > 0 => {
+                Verdict::ReadyWithLosses(signs.losses)
+            }
             None if signs.owner_alive => Verdict::Ready,
             None if signs.binlogs_kept => Verdict::CatchesUpFirst,
             None => Verdict::Impossible("the server has purged binlogs that the stream still needed"),
@@ -57,6 +70,7 @@ impl Verdict {
     pub fn name(&self) -> &'static str {
         match self {
             Verdict::Ready => "ready",
+            Verdict::ReadyWithLosses(_) => "ready_with_losses",
             Verdict::CatchesUpFirst => "catching_up",
             Verdict::Blocked(_) => "blocked",
             Verdict::Impossible(_) => "impossible",
@@ -69,6 +83,15 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Verdict::Ready => f.write_str("ready: the stream is alive"),
+            Verdict::ReadyWithLosses(1) => {
+                f.write_str("ready with losses: the old schema holds 1 value only as the nearest it can")
+            }
+            Verdict::ReadyWithLosses(values) => {
+                write!(
+                    f,
+                    "ready with losses: the old schema holds {values} values only as the nearest it can"
+                )
+            }
             Verdict::CatchesUpFirst => f.write_str("ready after catching up: no process keeps the stream"),
             Verdict::Blocked(why) => write!(f, "blocked: {why}"),
             Verdict::Impossible(why) => write!(f, "impossible: {why}"),
@@ -89,6 +112,8 @@ mod tests {
             owner_alive,
             binlogs_kept,
             window_over: false,
+            parked: 0,
+            losses: 0,
         };
         assert_eq!(verdict(&signs(true, false)), Verdict::Ready);
         assert_eq!(verdict(&signs(false, true)), Verdict::CatchesUpFirst);

@@ -3,17 +3,25 @@
 //! The session has autocommit off for all its life: under LOCK TABLES a START TRANSACTION would release the
 //! locks. So a window is what lies between two COMMITs, and it looks the same whether the tables are locked or
 //! not.
+//!
+//! `ledger` keeps what the old schema cannot hold, in the same transactions.
+
+mod ledger;
 
 use std::collections::HashSet;
 
 use super::binlog::column_plan::{ColumnPlan, Fields, RowError};
 use crate::journal::fence::{Fence, FenceError};
-use crate::rows::compaction::{Compaction, Origin};
+use crate::rows::compaction::{Compaction, Origin, Row as NetRow};
 use crate::rows::gtid_set::GtidSet;
+use crate::rows::kept::KEPT;
 use crate::rows::key_range::Frontier;
+use crate::rows::ledger::Ledger;
 use crate::rows::statements::{Staging, Statements};
-use crate::session::{Remedy, Session, SqlError, text};
+use crate::session::{Remedy, Session, SqlError, number, text};
 use crate::settings::Server;
+
+pub use ledger::RetryError;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
@@ -34,6 +42,8 @@ pub enum Form {
     /// Every touched row is carried, deleted and inserted again, so that only its last state counts. At a
     /// position where the rest of the shadow is exact, a duplicate is then a real one.
     Rebuild,
+    /// Rebuilds, and parks the rows that the shadow cannot hold. Only at such a position, and only with a ledger.
+    Park,
 }
 
 /// The names of a commit's two statements, for tests that let them go wrong.
@@ -57,23 +67,49 @@ pub struct Applier {
     statements: Statements,
     /// Staging tables that may hold rows.
     staged: Vec<Staging>,
+    ledger: Ledger,
+    /// The stream runs from the new schema to the old one, which is when the ledger is kept.
+    keeping: bool,
+    on_record: OnRecord,
+}
+
+/// What the ledger may have rows of. True too often costs a statement, false too often would be wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct OnRecord {
+    parked: bool,
+    losses: bool,
 }
 
 impl Applier {
-    pub async fn open(server: &Server, statements: Statements) -> Result<Self, SqlError> {
+    pub async fn open(
+        server: &Server,
+        statements: Statements,
+        ledger: Ledger,
+        keeping: bool,
+    ) -> Result<Self, SqlError> {
         let mut session = Session::open(server).await?;
         session.run("SET SESSION autocommit = 0").await?;
         // DELETE with an alias wants a default schema, whichever.
         session.run("USE `_rsc`").await?;
-        let mut applier = Self { session, statements, staged: Vec::new() };
+        let on_record = OnRecord::default();
+        let mut applier = Self { session, statements, staged: Vec::new(), ledger, keeping, on_record };
         applier.create_staging().await?;
+        applier.open_ledger().await?;
         Ok(applier)
     }
 
     /// Goes on in another direction, on the same connection.
-    pub async fn turn(&mut self, statements: Statements) -> Result<(), SqlError> {
+    pub async fn turn(
+        &mut self,
+        statements: Statements,
+        ledger: Ledger,
+        keeping: bool,
+    ) -> Result<(), SqlError> {
         self.statements = statements;
-        self.create_staging().await
+        self.ledger = ledger;
+        self.keeping = keeping;
+        self.create_staging().await?;
+        self.open_ledger().await
     }
 
     pub fn statements(&self) -> &Statements {
@@ -92,6 +128,10 @@ impl Applier {
         for staging in self.staging().collect::<Vec<_>>() {
             self.session.run(&self.statements.create(staging)).await?;
         }
+        self.session.run(&format!("DROP TEMPORARY TABLE IF EXISTS {KEPT}")).await?;
+        if self.statements.keeps() {
+            self.session.run(&self.statements.create_kept()).await?;
+        }
         self.staged.clear();
         self.session.run("COMMIT").await.map(|_| ())
     }
@@ -108,8 +148,10 @@ impl Applier {
         if net.is_empty() {
             return Ok(());
         }
-        if form == Form::Rebuild {
-            return self.write(plan, net, frontier, form).await;
+        match form {
+            Form::Update => {}
+            Form::Rebuild => return self.write(plan, net, frontier, form).await,
+            Form::Park => return self.write_or_park(plan, net).await,
         }
         self.session.run_at("window.savepoint", "SAVEPOINT before_part").await?;
         match self.write(plan, net, frontier, form).await {
@@ -133,26 +175,72 @@ impl Applier {
         let carries = self.statements.carries();
         let moved = if carries { self.stage_moved(plan, net, form).await? } else { 0 };
         let gone = self.stage_gone(plan, net, form).await?;
-        let rows = self.stage_delta(plan, net).await?;
+        let staged = self.stage_delta(plan, net.rows()).await?;
+        let mut kept = self.clear_the_way(moved, gone).await?;
+        let rows = staged - self.hold_back(staged).await?;
+        if rows == 0 {
+            return Ok(());
+        }
+        if form == Form::Update && self.statements.keeps() {
+            kept = self.keep(&self.statements.keep_updated()).await?;
+        }
+        let found = match form {
+            Form::Update => self.session.run_at("window.update", &self.statements.update()).await?.affected,
+            Form::Rebuild | Form::Park => 0,
+        };
+        if found < rows {
+            self.insert(moved, frontier).await?;
+        }
+        self.put_back(kept).await?;
+        self.record_losses().await
+    }
+
+    /// Rows that moved are taken aside, and with those that are gone they leave the shadow. Returns how many have
+    /// values that are to be put back.
+    async fn clear_the_way(&mut self, moved: u64, gone: u64) -> Result<u64, ApplyError> {
+        self.forget(moved, gone).await?;
+        let mut kept = 0;
+        if self.statements.keeps() {
+            self.session.run(&format!("DELETE FROM {KEPT}")).await?;
+        }
+        if self.statements.keeps() && moved > 0 {
+            kept = self.keep(&self.statements.keep_moved()).await?;
+        }
         if moved > 0 {
             self.session.run_at("window.carry", &self.statements.carry()).await?;
         }
         if gone > 0 {
             self.session.run_at("window.delete", &self.statements.delete()).await?;
         }
-        if rows == 0 {
-            return Ok(());
+        Ok(kept)
+    }
+
+    /// Sets values aside, and returns of how many rows some are to be put back.
+    async fn keep(&mut self, statement: &str) -> Result<u64, ApplyError> {
+        if self.session.run(statement).await?.affected == 0 {
+            return Ok(0);
         }
-        let found = match form {
-            Form::Update => self.session.run_at("window.update", &self.statements.update()).await?.affected,
-            Form::Rebuild => 0,
-        };
-        if found < rows {
-            if moved > 0 {
-                self.session.run_at("window.insert_moved", &self.statements.insert_moved(frontier)).await?;
+        self.session.run(&self.statements.judge_kept()).await?;
+        self.session.run(&self.statements.forget_kept()).await?;
+        let left = self.session.first(&format!("SELECT COUNT(*) FROM {KEPT}")).await?;
+        Ok(left.and_then(|row| number(&row, 0)).unwrap_or(0))
+    }
+
+    async fn put_back(&mut self, kept: u64) -> Result<(), ApplyError> {
+        if kept > 0 {
+            for statement in self.statements.put_back() {
+                self.session.run(&statement).await?;
             }
-            self.session.run_at("window.insert", &self.statements.insert_rest(frontier)).await?;
         }
+        Ok(())
+    }
+
+    /// Writes the staged rows that are not there.
+    async fn insert(&mut self, moved: u64, frontier: &Frontier) -> Result<(), ApplyError> {
+        if moved > 0 {
+            self.session.run_at("window.insert_moved", &self.statements.insert_moved(frontier)).await?;
+        }
+        self.session.run_at("window.insert", &self.statements.insert_rest(frontier)).await?;
         Ok(())
     }
 
@@ -202,7 +290,7 @@ impl Applier {
         let head = self.statements.stage_moved();
         let moves = net.rows().filter_map(|(to, row)| match (&row.origin, form) {
             (Origin::Moved(from), _) => Some((&**from, to)),
-            (Origin::Same, Form::Rebuild) => Some((to, to)),
+            (Origin::Same, Form::Rebuild | Form::Park) => Some((to, to)),
             (Origin::Same, Form::Update) | (Origin::Fresh, _) => None,
         });
         let staged = self
@@ -226,17 +314,21 @@ impl Applier {
     ) -> Result<u64, ApplyError> {
         let key = self.statements.projection().key_indexes();
         let head = self.statements.stage_gone();
-        let rebuilt = net.rows().map(|(key, _)| key).filter(|_| form == Form::Rebuild);
+        let rebuilt = net.rows().map(|(key, _)| key).filter(|_| form != Form::Update);
         let left: HashSet<&[u8]> = net.left().chain(rebuilt).collect();
         self.stage(Staging::Gone, head, left.into_iter(), |gone, text| write_key(plan, &key, gone, text))
             .await
     }
 
-    async fn stage_delta(&mut self, plan: &ColumnPlan, net: &Compaction) -> Result<u64, ApplyError> {
+    async fn stage_delta<'n>(
+        &mut self,
+        plan: &ColumnPlan,
+        rows: impl Iterator<Item = (&'n [u8], &'n NetRow)>,
+    ) -> Result<u64, ApplyError> {
         let columns = self.statements.projection().staged();
         let head = self.statements.stage_delta();
         let mut fields = Fields::new();
-        self.stage(Staging::Delta, head, net.rows(), |(_, row), text| {
+        self.stage(Staging::Delta, head, rows, |(_, row), text| {
             plan.fields_into(&row.image, &mut fields)?;
             for (i, &column) in columns.iter().enumerate() {
                 if i > 0 {

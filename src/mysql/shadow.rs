@@ -2,7 +2,7 @@
 
 use super::inspect::{self, Found};
 use crate::schema::statement::Alter;
-use crate::schema::table::{Table, TableName, string_literal};
+use crate::schema::table::{Table, TableName, check_names, string_literal};
 use crate::session::{Session, SqlError, text};
 use crate::settings::Server;
 
@@ -19,8 +19,28 @@ pub async fn build(
     let mut session = Session::plain(server).await?;
     session.run_at("shadow.clear", &format!("DROP TABLE IF EXISTS {shadow}")).await?;
     session.run_at("shadow.create", &format!("CREATE TABLE {shadow} LIKE {live}")).await?;
-    session.run_at("shadow.alter", &format!("ALTER TABLE {shadow} {}", alter.specs)).await?;
+    let specs = match alter.constraints.is_empty() {
+        true => alter.specs.clone(),
+        false => alter.specs_with(&renamed_checks(&mut session, live, shadow).await?),
+    };
+    session.run_at("shadow.alter", &format!("ALTER TABLE {shadow} {specs}")).await?;
     Ok(())
+}
+
+/// CHECK constraints have names that are unique in their schema, so the server names those of the shadow anew, in
+/// the order in which they stand in the table.
+async fn renamed_checks(
+    session: &mut Session,
+    live: &TableName,
+    shadow: &TableName,
+) -> Result<Vec<(String, String)>, SqlError> {
+    let mut names = Vec::new();
+    for table in [live, shadow] {
+        let row = session.first(&format!("SHOW CREATE TABLE {table}")).await?;
+        names.push(check_names(&row.and_then(|row| text(&row, 1)).unwrap_or_default()));
+    }
+    let shadows = names.pop().unwrap_or_default();
+    Ok(names.pop().unwrap_or_default().into_iter().zip(shadows).collect())
 }
 
 /// What `alter` would make of `live`, asked of the server. Leaves nothing behind; what a probe that was killed has

@@ -15,6 +15,8 @@ pub struct Swap {
     pub retired: TableName,
     /// The table of the change's stream row, quoted.
     pub stream: String,
+    /// What else the last window writes, as LOCK TABLES wants it.
+    pub ledger: String,
     /// A comment that tells rsc's own statements in the binlog.
     pub mark: String,
 }
@@ -36,8 +38,8 @@ impl Swap {
             .run_at(
                 "swap.lock",
                 &format!(
-                    "LOCK TABLES {} WRITE, {} WRITE, {} AS _rsc_s WRITE, {} WRITE",
-                    self.live, self.shadow, self.shadow, self.stream
+                    "LOCK TABLES {} WRITE, {} WRITE, {} AS _rsc_s WRITE, {} WRITE, {}",
+                    self.live, self.shadow, self.shadow, self.stream, self.ledger
                 ),
             )
             .await

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::StatusReport;
+use super::{LossReport, StatusReport};
 use crate::agent::Tale;
 use crate::error::Error;
 use crate::journal::record::Change;
@@ -34,6 +34,10 @@ pub fn notice(notice: &Notice) -> Value {
         }
         Notice::Paused => json!({ "event": "paused" }),
         Notice::Truncated => json!({ "event": "truncated" }),
+        Notice::Parked { rows } => json!({ "event": "parked", "rows": rows }),
+        Notice::TakenBack { verb, why } => {
+            json!({ "event": "taken_back", "verb": verb.name(), "why": why })
+        }
         Notice::Blocked { why } => json!({ "event": "blocked", "why": why }),
     }
 }
@@ -81,8 +85,38 @@ pub fn status(report: &StatusReport<'_>) -> Value {
     };
     value["rows_copied"] = report.rows_copied.into();
     value["rows_estimate"] = report.change.rows_estimate.into();
+    value["ledger"] = json!({ "parked_rows": report.ledger.parked, "lost_values": report.ledger.losses });
     value["next"] = report.next.clone().into();
     value
+}
+
+/// One object for each finding, and one that sums up.
+pub fn losses(report: &LossReport<'_>) -> Vec<Value> {
+    let mut lines = Vec::new();
+    for parked in report.parked {
+        lines.push(json!({
+            "event": "parked_row", "key": parked.key, "reason": parked.reason, "since": parked.since,
+        }));
+    }
+    for loss in report.lost {
+        // Text where it is no JSON after all.
+        let row = serde_json::from_str(&loss.row).unwrap_or_else(|_| Value::from(loss.row.as_str()));
+        lines.push(json!({
+            "event": "lost_value", "key": loss.key, "column": loss.column, "kept": loss.kept,
+            "lost": loss.lost, "row": row, "since": loss.since,
+        }));
+    }
+    for own in report.own {
+        lines.push(json!({
+            "event": "new_value", "key": own.key, "column": own.column, "value": own.value,
+        }));
+    }
+    lines.push(json!({
+        "event": "losses", "id": report.change.id, "serving": report.change.serving.name(),
+        "parked_rows": report.totals.parked, "lost_values": report.totals.losses,
+        "new_values_listed": report.own.len(), "limit": report.limit,
+    }));
+    lines
 }
 
 pub fn error(error: &Error) -> Value {

@@ -5,6 +5,7 @@
 
 mod json;
 mod live;
+mod losses;
 mod text;
 
 use std::io::Write;
@@ -18,6 +19,7 @@ use crate::error::Error;
 use crate::journal::record::Change;
 use crate::lifecycle::notice::Notice;
 
+pub use losses::LossReport;
 pub use text::{StatusReport, duration};
 
 pub struct Printer {
@@ -82,6 +84,13 @@ impl Printer {
         match self.format {
             Format::Json => self.line(&json::status(report)),
             Format::Text => put(&text::status(report, width(&console::Term::stdout()))),
+        }
+    }
+
+    pub fn losses(&self, report: &LossReport<'_>) {
+        match self.format {
+            Format::Json => json::losses(report).iter().for_each(|value| self.line(value)),
+            Format::Text => put(&losses::text(report)),
         }
     }
 

@@ -8,6 +8,7 @@ use crate::journal::record::{Change, Owner};
 use crate::lifecycle::notice::{Blocker, Notice};
 use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::verdict::Verdict;
+use crate::mysql::losses::Totals;
 
 /// All that `rsc status` shows.
 pub struct StatusReport<'a> {
@@ -17,6 +18,7 @@ pub struct StatusReport<'a> {
     pub verdict: Verdict,
     pub owner: Option<&'a Owner>,
     pub rows_copied: u64,
+    pub ledger: Totals,
     /// When, what, detail.
     pub events: &'a [(String, String, String)],
     /// Commands that make sense now.
@@ -57,6 +59,11 @@ pub fn notice(notice: &Notice) -> Option<String> {
         Notice::Retrying { why, again_in_s } => format!("  {why}; trying again in {again_in_s:.1} s"),
         Notice::Paused => "  paused".into(),
         Notice::Truncated => "  the table was truncated; the other one is, too".into(),
+        Notice::Parked { rows: 0 } => "  the old schema can hold all rows again".into(),
+        Notice::Parked { rows } => {
+            format!("  the old schema cannot hold {}; `rsc losses` names them", plural(*rows, "row"))
+        }
+        Notice::TakenBack { verb, why } => format!("  {} is taken back: {why}", verb.name()),
         Notice::Blocked { why } => format!("  the stream cannot go on: {why}"),
         Notice::Copied { .. } | Notice::Behind { .. } | Notice::Following { .. } => return None,
     })
@@ -171,6 +178,10 @@ pub fn status(report: &StatusReport<'_>, width: usize) -> String {
     field("revert", report.verdict.to_string());
     if let Some(reason) = &change.reason {
         field("reason", reason.clone());
+    }
+    if report.ledger != Totals::default() {
+        let Totals { parked, losses } = report.ledger;
+        field("ledger", format!("{}, {}", plural(losses, "lost value"), plural(parked, "parked row")));
     }
     field("owner", owner(report.owner));
     if !change.state.settled() {
@@ -290,6 +301,11 @@ fn cut(line: &str, most: usize) -> String {
         return line.to_owned();
     }
     line.chars().take(most - 1).chain(['…']).collect()
+}
+
+/// `1 row`, `2,000 rows`.
+pub fn plural(number: u64, word: &str) -> String {
+    format!("{} {word}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// 1234567 as 1,234,567.

@@ -2,6 +2,8 @@
 
 pub mod compaction;
 pub mod gtid_set;
+pub mod kept;
 pub mod key_range;
+pub mod ledger;
 pub mod pacing;
 pub mod statements;

@@ -22,12 +22,16 @@
 //! Nothing here ignores or replaces a duplicate.
 
 use super::key_range::{self, Bound, Frontier};
-use crate::schema::projection::{KeyColumn, Projection};
+use crate::schema::conversion;
+use crate::schema::projection::{KeyColumn, Mapped, Projection};
 use crate::schema::table::{Column, Key, TableName, quote, same_name};
 
 /// Staged values may be what strict mode would not accept from a literal, though the table holds them: zero and
 /// impossible dates, ENUM index 0.
-const STAGING_MODE: &str = "/*+ SET_VAR(sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES') */";
+pub(super) const STAGING_MODE: &str = "/*+ SET_VAR(sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES') */";
+
+/// A value that does not fit is stored as the nearest one. Only where losses are looked for afterwards.
+pub(super) const LENIENT: &str = "/*+ SET_VAR(sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES') */";
 
 /// The statements of one direction: source rows become rows of `shadow`.
 #[derive(Clone, Debug)]
@@ -70,7 +74,15 @@ impl Statements {
 
     /// Whether the shadow knows something of a row that its source does not, which a moved row must take along.
     pub fn carries(&self) -> bool {
-        !self.projection.target_only.is_empty()
+        !self.projection.target_only.is_empty() || self.keeps()
+    }
+
+    /// How a value is written that may not fit the shadow.
+    fn mode(&self) -> String {
+        match self.projection.may_lose() {
+            true => format!("{LENIENT} "),
+            false => String::new(),
+        }
     }
 
     pub fn create(&self, staging: Staging) -> String {
@@ -114,13 +126,13 @@ impl Statements {
         )
     }
 
-    fn define_key(&self, prefix: &str, columns: &mut Vec<String>) {
+    pub(super) fn define_key(&self, prefix: &str, columns: &mut Vec<String>) {
         for (i, part) in self.projection.key.iter().enumerate() {
             columns.push(define(&format!("{prefix}{i}"), self.source_column(part), false));
         }
     }
 
-    fn source_column(&self, part: &KeyColumn) -> &Column {
+    pub(super) fn source_column(&self, part: &KeyColumn) -> &Column {
         &self.projection.source[part.source]
     }
 
@@ -144,14 +156,12 @@ impl Statements {
 
     /// Takes aside what only the shadow knows of moved rows.
     pub fn carry(&self) -> String {
-        let key: Vec<_> = (0..self.projection.key.len()).map(|i| format!("m.k{i}")).collect();
-        let own: Vec<_> =
-            self.projection.target_only.iter().map(|o| format!("_rsc_s.{}", quote(&o.column.name))).collect();
+        let key = (0..self.projection.key.len()).map(|i| format!("m.k{i}"));
+        let own = self.projection.target_only.iter().map(|o| format!("_rsc_s.{}", quote(&o.column.name)));
         format!(
-            "INSERT INTO {} SELECT {}, {} FROM {} AS m STRAIGHT_JOIN {} ON {}",
+            "INSERT INTO {} SELECT {} FROM {} AS m STRAIGHT_JOIN {} ON {}",
             Staging::Carried.name(),
-            key.join(", "),
-            own.join(", "),
+            key.chain(own).collect::<Vec<_>>().join(", "),
             Staging::Moved.name(),
             self.shadow_by_key(),
             self.matches(|i, _| format!("m.f{i}")),
@@ -174,7 +184,7 @@ impl Statements {
             .mapped
             .iter()
             .filter(|m| !self.equal_means_identical(m.source))
-            .map(|m| format!("_rsc_s.{} = {}", quote(&m.target.name), self.value(m.source)))
+            .map(|m| format!("_rsc_s.{} = {}", quote(&m.target.name), self.value(m)))
             .collect();
         for own in self.projection.target_only.iter().filter(|o| o.column.on_update()) {
             let name = quote(&own.column.name);
@@ -184,7 +194,8 @@ impl Statements {
             return "DO 0".into();
         }
         format!(
-            "UPDATE {} AS d STRAIGHT_JOIN {} ON {} SET {}",
+            "UPDATE {}{} AS d STRAIGHT_JOIN {} ON {} SET {}",
+            self.mode(),
             Staging::Delta.name(),
             self.shadow_by_key(),
             self.matches_delta(),
@@ -234,7 +245,8 @@ impl Statements {
             Frontier::End => String::new(),
         };
         format!(
-            "INSERT INTO {} ({}) SELECT {} FROM {from} LEFT JOIN {} ON {} WHERE {missing}{reached}",
+            "INSERT {}INTO {} ({}) SELECT {} FROM {from} LEFT JOIN {} ON {} WHERE {missing}{reached}",
+            self.mode(),
             self.shadow,
             names.join(", "),
             values.join(", "),
@@ -335,7 +347,7 @@ impl Statements {
 
     /// Mapped columns only.
     fn mapped_lists(&self) -> (Vec<String>, Vec<String>) {
-        self.projection.mapped.iter().map(|m| (quote(&m.target.name), self.value(m.source))).unzip()
+        self.projection.mapped.iter().map(|m| (quote(&m.target.name), self.value(m))).unzip()
     }
 
     /// Mapped columns, and the target's own columns that cannot be left out.
@@ -350,19 +362,21 @@ impl Statements {
         (names, values)
     }
 
-    fn value(&self, source: usize) -> String {
-        format!("d.{}", quote(&self.projection.source[source].name))
+    pub(super) fn value(&self, mapped: &Mapped) -> String {
+        let from = &self.projection.source[mapped.source];
+        let value = format!("d.{}", quote(&from.name));
+        conversion::expression(from, &mapped.target, self.projection.manner, &value)
     }
 
-    fn shadow_by_key(&self) -> String {
+    pub(super) fn shadow_by_key(&self) -> String {
         format!("{} AS _rsc_s FORCE INDEX ({})", self.shadow, quote(&self.projection.target_key))
     }
 
-    fn source_by_key(&self) -> String {
+    pub(super) fn source_by_key(&self) -> String {
         format!("{} AS d FORCE INDEX ({})", self.source, quote(&self.projection.source_key))
     }
 
-    fn matches_delta(&self) -> String {
+    pub(super) fn matches_delta(&self) -> String {
         self.matches(|_, k| format!("d.{}", quote(&self.source_column(k).name)))
     }
 
@@ -371,7 +385,7 @@ impl Statements {
     /// Where the two tables compare a key column differently, the keys must be equal to both. To the shadow
     /// alone, a coarser collation would make the row `a` the row of the key `A`, which the live table holds
     /// besides: it would be overwritten, and the duplicate never be seen.
-    fn matches(&self, side: impl Fn(usize, &KeyColumn) -> String) -> String {
+    pub(super) fn matches(&self, side: impl Fn(usize, &KeyColumn) -> String) -> String {
         let mut conditions = Vec::new();
         for (i, part) in self.projection.key.iter().enumerate() {
             let (value, own) = (side(i, part), format!("_rsc_s.{}", quote(&part.target.name)));
@@ -387,7 +401,7 @@ impl Statements {
 }
 
 /// A value as `column` would compare it.
-fn collated(value: &str, column: &Column) -> String {
+pub(super) fn collated(value: &str, column: &Column) -> String {
     match (&column.charset, &column.collation) {
         (Some(charset), Some(collation)) => format!("CONVERT({value} USING {charset}) COLLATE {collation}"),
         _ => value.to_owned(),
@@ -395,7 +409,7 @@ fn collated(value: &str, column: &Column) -> String {
 }
 
 /// A column of a staging table: the type and character set, none of the attributes.
-fn define(name: &str, column: &Column, nullable: bool) -> String {
+pub(super) fn define(name: &str, column: &Column, nullable: bool) -> String {
     let mut text = format!("{name} {}", column.column_type);
     if let (Some(charset), Some(collation)) = (&column.charset, &column.collation) {
         text.push_str(&format!(" CHARACTER SET {charset} COLLATE {collation}"));
@@ -407,7 +421,8 @@ fn define(name: &str, column: &Column, nullable: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::projection::{Mapped, TargetOnly};
+    use crate::schema::conversion::Manner;
+    use crate::schema::projection::TargetOnly;
 
     fn column(name: &str, data_type: &str) -> Column {
         Column {
@@ -434,6 +449,7 @@ mod tests {
             key: vec![KeyColumn { source: 0, target: column("id", "bigint"), recollate: false }],
             source_key: "PRIMARY".into(),
             target_key: "PRIMARY".into(),
+            manner: Manner::Nearest,
         };
         Statements::new(projection, TableName::new("d", "t"), TableName::new("d", "_rsc1_t_old"))
     }

@@ -42,6 +42,24 @@ fn family(column: &Column) -> Family {
     }
 }
 
+/// What becomes of a value that the target type cannot hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Manner {
+    /// The statement fails, as a native ALTER in strict mode does. Needs a strict `sql_mode`.
+    Strict,
+    /// The server stores the nearest value, as it does without strict mode. Needs a `sql_mode` that is not strict.
+    Nearest,
+}
+
+pub fn expression(_from: &Column, _to: &Column, _manner: Manner, value: &str) -> String {
+    value.to_owned()
+}
+
+/// Whether every value of `from` comes back the same from `to`.
+pub fn survives(from: &Column, to: &Column) -> bool {
+    from.column_type == to.column_type && from.charset == to.charset && (to.nullable || !from.nullable)
+}
+
 /// Whether values of `from` are assigned to `to` exactly as a native ALTER would.
 pub fn supported(from: &Column, to: &Column) -> bool {
     if from.column_type == to.column_type && from.charset == to.charset {

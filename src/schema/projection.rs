@@ -4,7 +4,7 @@
 //! statement come only the things that the definitions cannot show: renames, and that a column was dropped and
 //! added again under its old name.
 
-use super::conversion;
+use super::conversion::{self, Manner};
 use super::key;
 use super::statement::Alter;
 use super::table::{Column, Key, Table, same_name};
@@ -83,14 +83,16 @@ impl Mapping {
     /// Rows of the old definition become rows of the new one.
     pub fn forward(&self) -> Projection {
         let key = &self.old.keys[self.keys.0];
-        Projection::new(&self.old, &self.new, &self.pairs, key, &self.new.keys[self.keys.1].name)
+        let target_key = &self.new.keys[self.keys.1].name;
+        Projection::new(Manner::Strict, (&self.old, &self.new), &self.pairs, key, target_key)
     }
 
     /// Rows of the new definition become rows of the old one. Pages by the same columns in the old key's order.
     pub fn inverse(&self) -> Projection {
         let pairs: Vec<_> = self.pairs.iter().map(|&(o, n)| (n, o)).collect();
         let key = &self.new.keys[self.keys.1];
-        Projection::new(&self.new, &self.old, &pairs, key, &self.old.keys[self.keys.0].name)
+        let target_key = &self.old.keys[self.keys.0].name;
+        Projection::new(Manner::Nearest, (&self.new, &self.old), &pairs, key, target_key)
     }
 }
 
@@ -193,10 +195,17 @@ pub struct Projection {
     /// The name of that key on the source, and on the target.
     pub source_key: String,
     pub target_key: String,
+    pub manner: Manner,
 }
 
 impl Projection {
-    fn new(source: &Table, target: &Table, pairs: &[(usize, usize)], key: &Key, target_key: &str) -> Self {
+    fn new(
+        manner: Manner,
+        (source, target): (&Table, &Table),
+        pairs: &[(usize, usize)],
+        key: &Key,
+        target_key: &str,
+    ) -> Self {
         let mapped = pairs
             .iter()
             .filter(|&&(_, t)| !target.columns[t].generated)
@@ -227,7 +236,14 @@ impl Projection {
             key: key_columns,
             source_key: key.name.clone(),
             target_key: target_key.into(),
+            manner,
         }
+    }
+
+    /// Values are stored as the nearest ones where they do not fit, and some may not.
+    pub fn may_lose(&self) -> bool {
+        self.manner == Manner::Nearest
+            && self.mapped.iter().any(|m| !conversion::survives(&self.source[m.source], &m.target))
     }
 
     /// Indexes of the key columns in a row image of the source, in key order.

@@ -12,11 +12,13 @@ mod clause;
 mod refusal;
 mod words;
 
+use std::ops::Range;
+
 use sqlparser::tokenizer::Token;
 
 pub use self::refusal::Refusal;
 use self::words::{Piece, balanced, group_length, pieces, split_at_commas};
-use super::table::{TableName, same_name};
+use super::table::{TableName, quote, same_name};
 
 /// An ALTER TABLE that may run on a shadow table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub struct Alter {
     pub renames: Vec<(String, String)>,
     pub dropped: Vec<String>,
     pub added: Vec<String>,
+    /// Constraints that are dropped or altered by their name: the name, and where in `specs` it stands.
+    pub constraints: Vec<(String, Range<usize>)>,
     /// Nothing is asked for but to write the table anew: FORCE, or its own ENGINE=InnoDB.
     pub rebuild_only: bool,
 }
@@ -59,7 +63,22 @@ impl Alter {
         };
         alter.specs = text[first.start..last.end()].into();
         alter.read_clauses(clauses)?;
+        for (_, place) in &mut alter.constraints {
+            *place = place.start - first.start..place.end - first.start;
+        }
         Ok(alter)
+    }
+
+    /// The clauses for a table on which the server gave CHECK constraints other names: `names` from and to. Nothing
+    /// but these names is exchanged in the text.
+    pub fn specs_with(&self, names: &[(String, String)]) -> String {
+        let mut specs = self.specs.clone();
+        for (name, place) in self.constraints.iter().rev() {
+            if let Some((_, to)) = names.iter().find(|(from, _)| same_name(from, name)) {
+                specs.replace_range(place.clone(), &quote(to));
+            }
+        }
+        specs
     }
 
     /// The table that is meant, from the statement and from `--database` and `--table`.

@@ -42,6 +42,18 @@ pub fn string_literal(text: &str) -> String {
     out
 }
 
+/// The names of the CHECK constraints in a SHOW CREATE TABLE, in its order.
+pub fn check_names(create: &str) -> Vec<String> {
+    create
+        .lines()
+        .filter_map(|line| {
+            let rest = line.trim_start().strip_prefix("CONSTRAINT `")?;
+            let end = rest.find("` CHECK (")?;
+            Some(rest[..end].replace("``", "`"))
+        })
+        .collect()
+}
+
 /// Names compare without case for columns and keys in MySQL.
 pub fn same_name(a: &str, b: &str) -> bool {
     a.to_lowercase() == b.to_lowercase()

@@ -77,12 +77,13 @@ async fn unique_values_that_change_hands_during_the_copy_are_no_duplicates() {
 }
 
 #[tokio::test]
-async fn a_revert_that_was_blocked_by_a_value_works_once_the_value_is_mended() {
-    let mut table = Table::create("id int PRIMARY KEY, name varchar(5) NOT NULL, n int").await;
+async fn a_reapply_that_was_blocked_by_a_value_works_once_the_value_is_mended() {
+    let mut table = Table::create("id int PRIMARY KEY, name varchar(50) NOT NULL, n int").await;
     table.fill("id, name, n", "i, 'abc', i", 20_000).await;
-    let id = table.migrated("MODIFY name varchar(50) NOT NULL", &[]).await;
+    let id = table.migrated("MODIFY name varchar(5) NOT NULL", &[]).await;
+    table.asked("revert", id).await;
     table.run("UPDATE t SET name = 'much too long' WHERE id = 7").await;
-    let blocked = table.ask("revert", id).await;
+    let blocked = table.ask("reapply", id).await;
     assert_eq!(blocked.code, 6, "{blocked:#?}");
     assert!(blocked.stdout.contains("for column 'name'"), "{blocked:#?}");
     let status = table.ask("status", id).await.well();
@@ -92,7 +93,7 @@ async fn a_revert_that_was_blocked_by_a_value_works_once_the_value_is_mended() {
         table.run("UPDATE t SET n = n + 1").await;
     }
     table.run("UPDATE t SET name = 'fits' WHERE id = 7").await;
-    table.asked("revert", id).await;
+    table.asked("reapply", id).await;
     let rows: Vec<(u64, u64)> = table.all("SELECT COUNT(*), SUM(n = id + 3) FROM t").await;
     assert_eq!(rows, [(20_000, 20_000)]);
     table.asked("complete", id).await;

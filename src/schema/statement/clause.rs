@@ -102,7 +102,7 @@ pub fn read(clause: &[Piece<'_>], alter: &mut Alter) -> Result<Kind, Refusal> {
         "RENAME" => rename(clause, rest, alter)?,
         "MODIFY" => no_foreign_key(clause)?,
         "FORCE" if rest.is_empty() => return Ok(Kind::Rebuild),
-        "ALTER" => alter_part(clause, rest)?,
+        "ALTER" => alter_part(clause, rest, alter)?,
         "COALESCE" | "CONVERT" | "FORCE" | "PARTITION" | "REMOVE" | "REORGANIZE" => {}
         _ if first.is_any(OPTIONS) => return options(clause),
         _ => return Err(refused(&keyword, clause)),
@@ -163,10 +163,19 @@ fn drop(clause: &[Piece<'_>], rest: &[Piece<'_>], alter: &mut Alter) -> Result<(
     if is(&["PARTITION"]) {
         return Err(Refusal::PartitionRows(shown(clause)));
     }
+    if is(&["CHECK", "CONSTRAINT"]) {
+        note_constraint(rest.get(1), alter);
+    }
     if !is(&["PRIMARY", "INDEX", "KEY", "CHECK", "CONSTRAINT"]) {
         alter.dropped.push(column(clause, without_column(rest).first())?);
     }
     Ok(())
+}
+
+fn note_constraint(piece: Option<&Piece<'_>>, alter: &mut Alter) {
+    if let Some((name, piece)) = piece.and_then(|piece| Some((piece.name()?, piece))) {
+        alter.constraints.push((name, piece.start..piece.end()));
+    }
 }
 
 fn change(clause: &[Piece<'_>], rest: &[Piece<'_>], alter: &mut Alter) -> Result<(), Refusal> {
@@ -194,9 +203,13 @@ fn rename(clause: &[Piece<'_>], rest: &[Piece<'_>], alter: &mut Alter) -> Result
 }
 
 /// A column's default or visibility, an index's or a check's: nothing that rsc needs to know.
-fn alter_part(clause: &[Piece<'_>], rest: &[Piece<'_>]) -> Result<(), Refusal> {
+fn alter_part(clause: &[Piece<'_>], rest: &[Piece<'_>], alter: &mut Alter) -> Result<(), Refusal> {
     match without_column(rest) {
-        [what, _, ..] if what.is_any(&["INDEX", "CHECK", "CONSTRAINT"]) => Ok(()),
+        [what, name, ..] if what.is_any(&["CHECK", "CONSTRAINT"]) => {
+            note_constraint(Some(name), alter);
+            Ok(())
+        }
+        [what, _, ..] if what.is("INDEX") => Ok(()),
         [name, what, ..] if what.is_any(&["SET", "DROP"]) => column(clause, Some(name)).map(|_| ()),
         _ => Err(Refusal::UnknownClause(shown(clause))),
     }

@@ -58,6 +58,11 @@ impl Table {
         self.ask(verb, id).await.well();
     }
 
+    pub async fn reverted_accepting_parked(&self, id: u64) {
+        let arguments = ["--output", "json", "revert", &id.to_string(), "--accept-parked"];
+        rsc(shared(), &arguments).run().await.well();
+    }
+
     pub async fn tables(&mut self) -> Vec<String> {
         self.all("SHOW TABLES").await
     }

@@ -1,0 +1,49 @@
+//! `rsc losses <id>`: what was written under the new schema that the old one cannot show.
+
+use super::{Context, sql_error};
+use crate::cli::LossesOptions;
+use crate::engine::sides::Sides;
+use crate::error::{Error, Told};
+use crate::journal::record::Change;
+use crate::lifecycle::state::Serving;
+use crate::mysql::losses::{self, Own};
+use crate::output::LossReport;
+use crate::session::Session;
+
+pub async fn run(context: &Context, options: &LossesOptions) -> Result<(), Error> {
+    let id = options.id;
+    let (mut session, change) = context.change(id).await?;
+    if change.state.ended() || change.state.before_first_swap() {
+        return Err(Error::Refused(
+            Told::new(format!(
+                "the change is {}: there is nothing that another schema would not show",
+                change.state
+            ))
+            .state("nothing was touched")
+            .next(format!("to see where it stands, `rsc status {id}`")),
+        ));
+    }
+    let totals = losses::totals(&mut session, id).await.map_err(sql_error)?;
+    let parked = losses::parked(&mut session, id, options.limit).await.map_err(sql_error)?;
+    let lost = losses::losses(&mut session, id, options.limit).await.map_err(sql_error)?;
+    let own = own_values(&mut session, &change, options.limit).await?;
+    context.printer.losses(&LossReport {
+        change: &change,
+        totals,
+        parked: &parked,
+        lost: &lost,
+        own: &own,
+        limit: options.limit,
+    });
+    Ok(())
+}
+
+async fn own_values(session: &mut Session, change: &Change, limit: u64) -> Result<Vec<Own>, Error> {
+    let sides =
+        Sides::look(session, change).await.map_err(|trouble| Error::Unexpected(Told::new(trouble.why())))?;
+    let table = match sides.serving {
+        Serving::New => &sides.live.name,
+        Serving::Old => &sides.shadow.name,
+    };
+    losses::own_values(session, &sides.forward(), table, limit).await.map_err(sql_error)
+}

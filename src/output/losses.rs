@@ -1,0 +1,120 @@
+//! The text of `rsc losses`.
+
+use super::text::plural;
+use crate::journal::record::Change;
+use crate::lifecycle::state::Serving;
+use crate::mysql::losses::{Loss, Own, Parked, Totals};
+
+/// All that `rsc losses` shows: the first `limit` of each kind.
+pub struct LossReport<'a> {
+    pub change: &'a Change,
+    pub totals: Totals,
+    pub parked: &'a [Parked],
+    pub lost: &'a [Loss],
+    pub own: &'a [Own],
+    pub limit: u64,
+}
+
+/// Values are cut to so many characters; JSON has them whole.
+const VALUE_MAX: usize = 40;
+
+pub fn text(report: &LossReport<'_>) -> String {
+    let change = report.change;
+    let mut lines = vec![format!(
+        "change {} on {}: the {} schema serves",
+        change.id,
+        change.table.plain(),
+        change.serving.name()
+    )];
+    parked(report, &mut lines);
+    lost(report, &mut lines);
+    own(report, &mut lines);
+    if lines.len() == 1 {
+        lines.push("  nothing: the old schema holds every row and every value".into());
+    }
+    lines.join("\n")
+}
+
+fn parked(report: &LossReport<'_>, lines: &mut Vec<String>) {
+    let total = report.totals.parked;
+    if total == 0 {
+        return;
+    }
+    lines.push(format!(
+        "\n{} that the old schema cannot hold, so the old table does not have them:",
+        plural(total, "row")
+    ));
+    let rows = report.parked.iter().map(|p| vec![format!("({})", p.key), p.reason.clone()]).collect();
+    lines.extend(columns(&["KEY", "WHY"], rows));
+    cut_short(total, report.parked.len(), lines);
+}
+
+fn lost(report: &LossReport<'_>, lines: &mut Vec<String>) {
+    let total = report.totals.losses;
+    if total == 0 {
+        return;
+    }
+    lines.push(format!("\n{} that the old schema holds only as the nearest it can:", plural(total, "value")));
+    let value = |value: &Option<String>| value.as_deref().map_or("NULL".into(), shortened);
+    let rows = report
+        .lost
+        .iter()
+        .map(|l| vec![format!("({})", l.key), l.column.clone(), value(&l.lost), value(&l.kept)])
+        .collect();
+    lines.extend(columns(&["KEY", "COLUMN", "WRITTEN", "IN THE OLD TABLE"], rows));
+    cut_short(total, report.lost.len(), lines);
+}
+
+fn own(report: &LossReport<'_>, lines: &mut Vec<String>) {
+    if report.own.is_empty() {
+        return;
+    }
+    let kept = match report.change.serving {
+        Serving::New => "a revert hides them; they stay in the new table, and come back with `rsc reapply`",
+        Serving::Old => "they are hidden now; they are in the new table, and come back with `rsc reapply`",
+    };
+    lines.push(format!("\nvalues in columns that only the new schema has: {kept}"));
+    let rows = report
+        .own
+        .iter()
+        .map(|o| {
+            vec![
+                format!("({})", o.key),
+                o.column.clone(),
+                o.value.as_deref().map_or("NULL".into(), shortened),
+            ]
+        })
+        .collect();
+    lines.extend(columns(&["KEY", "COLUMN", "VALUE"], rows));
+    lines.push(format!("  at most {} of each column are listed", report.limit));
+}
+
+fn cut_short(total: u64, listed: usize, lines: &mut Vec<String>) {
+    let more = total.saturating_sub(listed as u64);
+    if more > 0 {
+        lines.push(format!("  and {more} more; `--limit` lists them"));
+    }
+}
+
+fn shortened(value: &str) -> String {
+    let line = value.replace(['\n', '\r', '\t'], " ");
+    match line.chars().count() > VALUE_MAX {
+        true => line.chars().take(VALUE_MAX - 1).chain(['…']).collect(),
+        false => line,
+    }
+}
+
+fn columns(head: &[&str], rows: Vec<Vec<String>>) -> Vec<String> {
+    let head: Vec<String> = head.iter().map(ToString::to_string).collect();
+    let all: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
+    let width = |i: usize| {
+        all.iter().filter_map(|row| row.get(i)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    all.iter()
+        .map(|row| {
+            let cells: Vec<String> =
+                row.iter().enumerate().map(|(i, cell)| format!("{cell:<0$}", width(i))).collect();
+            format!("  {}", cells.join("  ").trim_end())
+        })
+        .collect()
+}

@@ -1,0 +1,518 @@
+//! The SQL of the ledger: what the old schema cannot hold of the rows that the new one serves.
+//!
+//! Two tables a change, written by the inverse stream in the transaction of the window that they belong to, so they
+//! are as exact as the shadow is.
+//!
+//! * **loss**: a value that the shadow holds only as the nearest one. Found by going there and back: what the shadow
+//!   stored is converted to the live table's type again (`back`), and compared with what was to be stored. So no
+//!   list of cases decides what a loss is.
+//! * **parked**: a row that the shadow cannot hold at all, with what only the shadow knew of it. It is not in the
+//!   shadow. Its values are not kept here: the live table has them, and when the row is tried again it is read from
+//!   there, like a row of a copy batch. It may then be from after the position; the stream is yet to bring that.
+//!
+//! A parked row that is written stays parked until it is tried again, so that a row that is written often does not
+//! make every window fail. It follows its key, and is forgotten with its row.
+//!
+//! Statements use the ledger's tables by one alias each, because a swap has to lock every alias.
+
+use super::statements::{LENIENT, STAGING_MODE, Staging, Statements, collated, define};
+use crate::schema::conversion::{self, Manner};
+use crate::schema::projection::Mapped;
+use crate::schema::table::{Column, quote, string_literal};
+
+/// There and back again of the values that may not survive it.
+pub const BACK: &str = "`_rsc`.`back`";
+/// The same for keys, before a row is written under them.
+pub const FIT: &str = "`_rsc`.`fit`";
+
+/// The ledger of one change, for its inverse direction.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    change: u64,
+    statements: Statements,
+}
+
+/// The table of parked rows, quoted.
+pub fn parked_table(change: u64) -> String {
+    format!("`_rsc`.`parked_{change}`")
+}
+
+/// The table of lost values, quoted.
+pub fn loss_table(change: u64) -> String {
+    format!("`_rsc`.`loss_{change}`")
+}
+
+impl Ledger {
+    /// `statements` of the direction from the new schema to the old one.
+    pub fn new(change: u64, statements: Statements) -> Self {
+        Self { change, statements }
+    }
+
+    pub fn parked(&self) -> String {
+        parked_table(self.change)
+    }
+
+    pub fn loss(&self) -> String {
+        loss_table(self.change)
+    }
+
+    /// What a swap has to lock besides its own tables.
+    pub fn locks(&self) -> String {
+        let (parked, loss) = (self.parked(), self.loss());
+        format!("{parked} WRITE, {parked} AS p WRITE, {loss} WRITE, {loss} AS l WRITE")
+    }
+
+    pub fn create(&self) -> [String; 2] {
+        let mut key = Vec::new();
+        self.statements.define_key("k", &mut key);
+        let key_names = self.key("").join(", ");
+        let mut own = key.clone();
+        for (i, column) in self.own().enumerate() {
+            own.push(define(&format!("c{i}"), column, true));
+        }
+        let change = self.change;
+        [
+            format!(
+                "CREATE TABLE IF NOT EXISTS {} (n BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, {}, \
+                 `had` BOOLEAN NOT NULL COMMENT 'the old schema held the row before: c0 and on are its values', \
+                 `reason` LONGTEXT CHARACTER SET utf8mb4 NOT NULL, \
+                 `since` TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3), KEY by_key ({key_names})) \
+                 ENGINE=InnoDB COMMENT='rsc: rows of change {change} that the old schema cannot hold'",
+                self.parked(),
+                own.join(", "),
+            ),
+            format!(
+                "CREATE TABLE IF NOT EXISTS {} (n BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, {}, \
+                 `column_name` VARCHAR(64) CHARACTER SET utf8mb4 NOT NULL COMMENT 'in the new schema', \
+                 `kept` LONGTEXT CHARACTER SET utf8mb4 NULL COMMENT 'what the old schema holds', \
+                 `lost` LONGTEXT CHARACTER SET utf8mb4 NULL COMMENT 'what the application wrote', \
+                 `whole` LONGTEXT CHARACTER SET utf8mb4 NULL COMMENT 'the row as it was written, as JSON', \
+                 `since` TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3), KEY by_key ({key_names})) \
+                 ENGINE=InnoDB COMMENT='rsc: values of change {change} that the old schema cannot hold'",
+                self.loss(),
+                key.join(", "),
+            ),
+        ]
+    }
+
+    /// The session's own tables that the ledger works with.
+    pub fn create_staging(&self) -> Vec<String> {
+        let mut tables = Vec::new();
+        if self.compares() {
+            let mut columns = Vec::new();
+            self.statements.define_key("k", &mut columns);
+            for (i, mapped) in self.compared().iter().enumerate() {
+                columns.push(define(&format!("b{i}"), self.source(mapped), true));
+                columns.push(format!("t{i} LONGTEXT CHARACTER SET utf8mb4 NULL"));
+            }
+            tables.push(temporary(BACK, &columns, &self.key("")));
+        }
+        if self.keys_may_not_fit() {
+            let mut columns = Vec::new();
+            self.statements.define_key("k", &mut columns);
+            for (i, part) in self.statements.projection().key.iter().enumerate() {
+                columns.push(define(&format!("t{i}"), &part.target, true));
+                columns.push(define(&format!("b{i}"), self.statements.source_column(part), true));
+            }
+            tables.push(temporary(FIT, &columns, &self.key("")));
+        }
+        tables
+    }
+
+    /// Whether some value may not survive in the old schema, so that windows are looked at for losses.
+    pub fn compares(&self) -> bool {
+        !self.compared().is_empty()
+    }
+
+    pub fn keys_may_not_fit(&self) -> bool {
+        let statements = &self.statements;
+        let projection = statements.projection();
+        projection.key.iter().any(|k| !conversion::survives(statements.source_column(k), &k.target))
+    }
+
+    /// Parked rows that are gone from the live table. A row that only moved is not.
+    pub fn forget_parked(&self) -> String {
+        let moved = self.key("m.").first().map_or_else(String::new, |_| "m.f0 IS NULL".to_owned());
+        match self.statements.carries() {
+            true => format!(
+                "DELETE p FROM {} AS p JOIN {} AS g ON {} LEFT JOIN {} AS m ON {} WHERE {moved}",
+                self.parked(),
+                Staging::Gone.name(),
+                equal(&self.key("p."), &self.key("g.")),
+                Staging::Moved.name(),
+                equal(&self.key_before(), &self.key("p.")),
+            ),
+            false => format!(
+                "DELETE p FROM {} AS p JOIN {} AS g ON {}",
+                self.parked(),
+                Staging::Gone.name(),
+                equal(&self.key("p."), &self.key("g.")),
+            ),
+        }
+    }
+
+    /// Parked rows go with their key.
+    pub fn follow_moved(&self) -> String {
+        let sets: Vec<String> =
+            self.key("p.").iter().zip(self.key("m.")).map(|(p, m)| format!("{p} = {m}")).collect();
+        format!(
+            "UPDATE {} AS p JOIN {} AS m ON {} SET {}",
+            self.parked(),
+            Staging::Moved.name(),
+            equal(&self.key("p."), &self.key_before()),
+            sets.join(", ")
+        )
+    }
+
+    /// Lost values go with the key of their row while the old schema serves; `forward` are the statements then.
+    pub fn follow_losses(&self, forward: &Statements) -> String {
+        let before: Vec<String> = forward
+            .projection()
+            .key
+            .iter()
+            .enumerate()
+            .map(|(i, part)| format!("l.k{i} = {}", collated(&format!("m.f{i}"), &part.target)))
+            .collect();
+        let sets: Vec<String> =
+            self.key("l.").iter().zip(self.key("m.")).map(|(l, m)| format!("{l} = {m}")).collect();
+        format!(
+            "UPDATE {} AS l JOIN {} AS m ON {} SET {}",
+            self.loss(),
+            Staging::Moved.name(),
+            before.join(" AND "),
+            sets.join(", ")
+        )
+    }
+
+    /// Staged rows that are parked are not to be written.
+    pub fn hold_back(&self) -> String {
+        format!(
+            "DELETE d FROM {} AS d JOIN {} AS p ON {}",
+            Staging::Delta.name(),
+            self.parked(),
+            equal(&self.key("p."), &self.delta_key())
+        )
+    }
+
+    /// Takes the staged keys there and back.
+    pub fn try_keys(&self) -> String {
+        let mut values = self.delta_key();
+        let mut names = self.key("");
+        for (i, part) in self.statements.projection().key.iter().enumerate() {
+            let source = self.statements.source_column(part);
+            names.push(format!("t{i}"));
+            let value = format!("d.{}", quote(&source.name));
+            values.push(conversion::expression(source, &part.target, Manner::Nearest, &value));
+        }
+        format!(
+            "INSERT {LENIENT} INTO {FIT} ({}) SELECT {} FROM {} AS d",
+            names.join(", "),
+            values.join(", "),
+            Staging::Delta.name()
+        )
+    }
+
+    /// The way back, from the old schema's types.
+    pub fn try_keys_back(&self) -> String {
+        let sets: Vec<String> = self
+            .statements
+            .projection()
+            .key
+            .iter()
+            .enumerate()
+            .map(|(i, part)| {
+                let source = self.statements.source_column(part);
+                let back = conversion::expression(&part.target, source, Manner::Nearest, &format!("f.t{i}"));
+                format!("f.b{i} = {back}")
+            })
+            .collect();
+        format!("UPDATE {LENIENT} {FIT} AS f SET {}", sets.join(", "))
+    }
+
+    /// Parks the staged rows whose key came back as another.
+    pub fn park_unfit(&self) -> String {
+        let same: Vec<String> = self
+            .statements
+            .projection()
+            .key
+            .iter()
+            .enumerate()
+            .map(|(i, part)| {
+                same(&format!("f.b{i}"), &format!("f.k{i}"), self.statements.source_column(part))
+            })
+            .collect();
+        format!(
+            "{} JOIN {FIT} AS f ON {} WHERE NOT ({})",
+            self.park_from_delta("the old schema has no such key"),
+            equal(&self.key("f."), &self.delta_key()),
+            same.join(" AND ")
+        )
+    }
+
+    /// Parks all staged rows.
+    pub fn park(&self, reason: &str) -> String {
+        self.park_from_delta(reason)
+    }
+
+    fn park_from_delta(&self, reason: &str) -> String {
+        let mut names = self.key("");
+        let mut values = self.delta_key();
+        let carries = self.statements.carries();
+        for (i, _) in self.own().enumerate() {
+            names.push(format!("c{i}"));
+            values.push(format!("c.c{i}"));
+        }
+        names.extend(["`had`".into(), "`reason`".into()]);
+        values.push(if carries { "c.k0 IS NOT NULL".into() } else { "FALSE".into() });
+        values.push(string_literal(reason));
+        let carried = match carries {
+            true => format!(
+                " LEFT JOIN {} AS c ON {}",
+                Staging::Carried.name(),
+                equal(&self.key("c."), &self.delta_key())
+            ),
+            false => String::new(),
+        };
+        format!(
+            "INSERT INTO {} ({}) SELECT {} FROM {} AS d{carried}",
+            self.parked(),
+            names.join(", "),
+            values.join(", "),
+            Staging::Delta.name()
+        )
+    }
+
+    /// What is on record about the values of rows that the window touches.
+    pub fn forget_losses(&self) -> [String; 2] {
+        let of = |staging: Staging, alias: &str, key: Vec<String>| {
+            format!(
+                "DELETE l FROM {} AS l JOIN {} AS {alias} ON {}",
+                self.loss(),
+                staging.name(),
+                equal(&self.key("l."), &key)
+            )
+        };
+        [of(Staging::Delta, "d", self.delta_key()), of(Staging::Gone, "g", self.key("g."))]
+    }
+
+    /// Losses with these numbers.
+    pub fn forget_range(&self, first: u64, last: u64) -> String {
+        format!("DELETE l FROM {} AS l WHERE l.n BETWEEN {first} AND {last}", self.loss())
+    }
+
+    /// What the shadow has stored of the staged rows, in the live table's types again.
+    pub fn look_back(&self) -> String {
+        let mut names = self.key("");
+        let mut values = self.delta_key();
+        for (i, mapped) in self.compared().iter().enumerate() {
+            let stored = format!("_rsc_s.{}", quote(&mapped.target.name));
+            names.extend([format!("b{i}"), format!("t{i}")]);
+            values.push(conversion::expression(
+                &mapped.target,
+                self.source(mapped),
+                Manner::Nearest,
+                &stored,
+            ));
+            values.push(shown(&stored, &mapped.target));
+        }
+        format!(
+            "INSERT {LENIENT} INTO {BACK} ({}) SELECT {} FROM {} AS d STRAIGHT_JOIN {} ON {}",
+            names.join(", "),
+            values.join(", "),
+            Staging::Delta.name(),
+            self.statements.shadow_by_key(),
+            self.statements.matches_delta()
+        )
+    }
+
+    /// How many staged rows have lost something.
+    pub fn count_losses(&self) -> String {
+        let lost: Vec<String> = (0..self.compared().len()).map(|i| self.is_lost(i)).collect();
+        format!("SELECT COUNT(*) FROM {} WHERE {}", self.back_and_delta(), lost.join(" OR "))
+    }
+
+    /// One statement a column: a temporary table can be used only once in one.
+    pub fn record_losses(&self) -> Vec<String> {
+        let whole = self.whole_row();
+        self.compared()
+            .iter()
+            .enumerate()
+            .map(|(i, mapped)| {
+                let source = self.source(mapped);
+                let wrote = format!("d.{}", quote(&source.name));
+                format!(
+                    "INSERT INTO {} ({}, `column_name`, `kept`, `lost`, `whole`) \
+                     SELECT {}, {}, b.t{i}, {}, {whole} FROM {} WHERE {}",
+                    self.loss(),
+                    self.key("").join(", "),
+                    self.delta_key().join(", "),
+                    string_literal(&source.name),
+                    shown(&wrote, source),
+                    self.back_and_delta(),
+                    self.is_lost(i)
+                )
+            })
+            .collect()
+    }
+
+    fn is_lost(&self, i: usize) -> String {
+        let source = self.source(self.compared()[i]);
+        format!("NOT {}", same(&format!("b.b{i}"), &format!("d.{}", quote(&source.name)), source))
+    }
+
+    fn back_and_delta(&self) -> String {
+        format!(
+            "{BACK} AS b STRAIGHT_JOIN {} AS d ON {}",
+            Staging::Delta.name(),
+            equal(&self.key("b."), &self.delta_key())
+        )
+    }
+
+    /// The staged row as a JSON object, as far as the projection carries it. Long values are cut: the live table
+    /// has them, and a statement has its limits.
+    fn whole_row(&self) -> String {
+        let projection = self.statements.projection();
+        let pairs: Vec<String> = projection
+            .staged()
+            .iter()
+            .map(|&i| {
+                let column = &projection.source[i];
+                let value = shown(&format!("d.{}", quote(&column.name)), column);
+                format!("{}, LEFT({value}, {SHOWN_MAX})", string_literal(&column.name))
+            })
+            .collect();
+        format!("JSON_OBJECT({})", pairs.join(", "))
+    }
+
+    /// The numbers of all parked rows, in the order in which they were parked.
+    pub fn parked_numbers(&self) -> String {
+        format!("SELECT n FROM {} AS p ORDER BY n", self.parked())
+    }
+
+    /// The least and the greatest number of a lost value.
+    pub fn loss_numbers(&self) -> String {
+        format!("SELECT MIN(n), MAX(n) FROM {} AS l", self.loss())
+    }
+
+    /// Stages parked rows as the live table has them now.
+    pub fn stage_parked(&self, first: u64, last: u64) -> String {
+        self.stage_live(&format!("{} AS p", self.parked()), &format!("p.n BETWEEN {first} AND {last}"))
+    }
+
+    /// Stages rows with lost values as the live table has them now.
+    pub fn stage_lost(&self, first: u64, last: u64) -> String {
+        let keys = format!(
+            "(SELECT DISTINCT {} FROM {} AS l WHERE l.n BETWEEN {first} AND {last}) AS p",
+            self.key("l.").join(", "),
+            self.loss()
+        );
+        self.stage_live(&keys, "TRUE")
+    }
+
+    fn stage_live(&self, keys: &str, which: &str) -> String {
+        let projection = self.statements.projection();
+        let names: Vec<String> =
+            projection.staged().iter().map(|&i| quote(&projection.source[i].name)).collect();
+        let values: Vec<String> = names.iter().map(|name| format!("d.{name}")).collect();
+        format!(
+            "INSERT {} INTO {} ({}) SELECT {} FROM {keys} STRAIGHT_JOIN {} ON {} WHERE {which}",
+            STAGING_MODE,
+            Staging::Delta.name(),
+            names.join(", "),
+            values.join(", "),
+            self.statements.source_by_key(),
+            equal(&self.key("p."), &self.delta_key())
+        )
+    }
+
+    /// Gives back what only the shadow knew of the staged rows.
+    pub fn carry_parked(&self, first: u64, last: u64) -> String {
+        let own = self.own().enumerate().map(|(i, _)| format!("p.c{i}"));
+        let values: Vec<String> = self.key("p.").into_iter().chain(own).collect();
+        format!(
+            "INSERT INTO {} SELECT {} FROM {} AS p JOIN {} AS d ON {} WHERE p.n BETWEEN {first} AND {last} AND p.had",
+            Staging::Carried.name(),
+            values.join(", "),
+            self.parked(),
+            Staging::Delta.name(),
+            equal(&self.key("p."), &self.delta_key())
+        )
+    }
+
+    /// The staged rows are parked no more.
+    pub fn release(&self, first: u64, last: u64) -> String {
+        format!(
+            "DELETE p FROM {} AS p JOIN {} AS d ON {} WHERE p.n BETWEEN {first} AND {last}",
+            self.parked(),
+            Staging::Delta.name(),
+            equal(&self.key("p."), &self.delta_key())
+        )
+    }
+
+    fn own(&self) -> impl Iterator<Item = &Column> {
+        self.statements.projection().target_only.iter().map(|own| &own.column)
+    }
+
+    /// Mapped columns with values that may come back as others.
+    fn compared(&self) -> Vec<&Mapped> {
+        let projection = self.statements.projection();
+        projection
+            .mapped
+            .iter()
+            .filter(|m| !conversion::survives(&projection.source[m.source], &m.target))
+            .collect()
+    }
+
+    fn source(&self, mapped: &Mapped) -> &Column {
+        &self.statements.projection().source[mapped.source]
+    }
+
+    fn delta_key(&self) -> Vec<String> {
+        self.statements.source_key_columns()
+    }
+
+    fn key(&self, alias: &str) -> Vec<String> {
+        (0..self.statements.projection().key.len()).map(|i| format!("{alias}k{i}")).collect()
+    }
+
+    fn key_before(&self) -> Vec<String> {
+        (0..self.statements.projection().key.len()).map(|i| format!("m.f{i}")).collect()
+    }
+}
+
+/// Characters of one value in the row of a loss.
+const SHOWN_MAX: u32 = 4096;
+
+fn temporary(name: &str, columns: &[String], key: &[String]) -> String {
+    format!(
+        "CREATE TEMPORARY TABLE {name} ({}, PRIMARY KEY ({})) ENGINE=InnoDB",
+        columns.join(", "),
+        key.join(", ")
+    )
+}
+
+fn equal(a: &[String], b: &[String]) -> String {
+    a.iter().zip(b).map(|(a, b)| format!("{a} = {b}")).collect::<Vec<_>>().join(" AND ")
+}
+
+/// Both are values of `column`, and the same to the last byte.
+pub(super) fn same(a: &str, b: &str, column: &Column) -> String {
+    match column.charset {
+        Some(_) => format!("(CAST({a} AS BINARY) <=> CAST({b} AS BINARY))"),
+        None => format!("({a} <=> {b})"),
+    }
+}
+
+/// A value as text for people. NULL stays NULL.
+pub fn shown(value: &str, column: &Column) -> String {
+    match column.data_type.as_str() {
+        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "bit" | "vector" => {
+            format!("CONCAT('0x', HEX({value}))")
+        }
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "float" | "double" | "year"
+        | "date" | "datetime" | "timestamp" | "time" | "json" => format!("CAST({value} AS CHAR)"),
+        _ if column.charset.is_some() => format!("CONVERT({value} USING utf8mb4)"),
+        // Spatial types.
+        _ => format!("CONCAT('0x', HEX(CAST({value} AS BINARY)))"),
+    }
+}
