@@ -11,15 +11,17 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use mysql_async::{BinlogStream, BinlogStreamRequest};
-use mysql_common::binlog::consts::EventType;
-use mysql_common::binlog::events::{Event, EventData, GtidEvent, RowsEventData, TableMapEvent};
+use mysql_common::binlog::consts::{EventType, StatusVarKey};
+use mysql_common::binlog::events::{
+    Event, EventData, GtidEvent, QueryEvent, RowsEventData, StatusVarVal, TableMapEvent,
+};
 
 use super::column_plan::{ColumnPlan, RowChange, RowError};
 use super::foreign_statement;
 use super::wire_type::PlanMismatch;
 use crate::rows::compaction::Compaction;
 use crate::rows::gtid_set::{GtidSet, Source};
-use crate::schema::table::{Column, TableName};
+use crate::schema::table::{Column, TableName, same_name};
 use crate::session::{Session, SqlError};
 use crate::settings::Server;
 
@@ -107,7 +109,18 @@ enum Table {
     /// Has the watched name, but another definition. That only matters when rows follow: under LOCK TABLES the
     /// server names every locked table in the last transaction before a swap, the live one as it was.
     Unlike(PlanMismatch),
+    Shadow,
+    /// Of the sidecar.
+    Journal,
     Other,
+}
+
+/// Whose rows the open transaction has had so far.
+#[derive(Clone, Copy, Default)]
+struct Wrote {
+    watched: bool,
+    shadow: bool,
+    journal: bool,
 }
 
 pub struct Reader {
@@ -119,8 +132,7 @@ pub struct Reader {
     gtid: Option<(Source, u64)>,
     /// Between BEGIN and the end of its transaction.
     open: bool,
-    /// Rows of the watched table were pushed in the open transaction.
-    ours: bool,
+    wrote: Wrote,
     payload: Option<Payload>,
     heard: Instant,
     /// Seconds since the epoch, from the last event that had a time.
@@ -156,7 +168,7 @@ impl Reader {
             plan: None,
             gtid: None,
             open: false,
-            ours: false,
+            wrote: Wrote::default(),
             payload: None,
             heard: Instant::now(),
             event_time: 0,
@@ -244,18 +256,17 @@ impl Reader {
     fn table_map(&mut self, event: &Event) -> Result<(), StreamError> {
         let Some(id) = table_id(event.data()) else { return Ok(()) };
         let map: TableMapEvent<'_> = event.read_event()?;
-        let table = match self.is_watched(&map).then(|| ColumnPlan::new(&map, &self.watched.columns)) {
-            Some(Ok(plan)) => Table::Ours(Arc::clone(self.plan.insert(Arc::new(plan)))),
-            Some(Err(mismatch)) => Table::Unlike(mismatch),
-            None => Table::Other,
+        let table = match &self.watched {
+            watched if names(&map, &watched.table) => match ColumnPlan::new(&map, &watched.columns) {
+                Ok(plan) => Table::Ours(Arc::clone(self.plan.insert(Arc::new(plan)))),
+                Err(mismatch) => Table::Unlike(mismatch),
+            },
+            watched if names(&map, &watched.shadow) => Table::Shadow,
+            _ if map.database_name_raw() == b"_rsc" => Table::Journal,
+            _ => Table::Other,
         };
         self.tables.insert(id, table);
         Ok(())
-    }
-
-    fn is_watched(&self, map: &TableMapEvent<'_>) -> bool {
-        map.table_name_raw() == self.watched.table.table.as_bytes()
-            && map.database_name_raw() == self.watched.table.schema.as_bytes()
     }
 
     fn rows(&mut self, event: &Event, into: &mut Compaction) -> Result<Beat, StreamError> {
@@ -263,6 +274,14 @@ impl Reader {
         let plan = match self.tables.get(&id) {
             Some(Table::Ours(plan)) => plan,
             Some(Table::Other) => return Ok(Beat::Passed),
+            Some(Table::Shadow) => {
+                self.wrote.shadow = true;
+                return Ok(Beat::Passed);
+            }
+            Some(Table::Journal) => {
+                self.wrote.journal = true;
+                return Ok(Beat::Passed);
+            }
             Some(Table::Unlike(mismatch)) => return Err(mismatch.clone().into()),
             None => return Err(StreamError::Damaged(format!("rows of table {id}, which was never named"))),
         };
@@ -271,7 +290,7 @@ impl Reader {
         };
         let (before, after) = (&mut self.before_key, &mut self.after_key);
         push_rows(plan, &rows, &self.watched.key, (before, after), into)?;
-        self.ours = true;
+        self.wrote.watched = true;
         Ok(Beat::Rows)
     }
 
@@ -279,12 +298,12 @@ impl Reader {
         match data {
             EventData::GtidEvent(gtid) => self.begin(&gtid).map(|()| Beat::Passed),
             EventData::XidEvent(_) => self.end(),
-            EventData::QueryEvent(query) => self.query(&query.schema(), &query.query()),
+            EventData::QueryEvent(query) => self.query(&query),
             EventData::TransactionPayloadEvent(payload) => {
                 self.payload = Some(Payload { size: payload.uncompressed_size(), seen: 0 });
                 Ok(Beat::Passed)
             }
-            EventData::XaPrepareLogEvent(_) if self.ours => Err(StreamError::Xa),
+            EventData::XaPrepareLogEvent(_) if self.wrote.watched => Err(StreamError::Xa),
             EventData::XaPrepareLogEvent(_) => self.end(),
             EventData::AnonymousGtidEvent(_) => {
                 Err(StreamError::Refused("a transaction has no GTID; gtid_mode was switched off".into()))
@@ -312,7 +331,14 @@ impl Reader {
 
     fn end(&mut self) -> Result<Beat, StreamError> {
         self.open = false;
-        self.ours = false;
+        // What rsc writes into the shadow always commits together with a row of the sidecar.
+        let wrote = std::mem::take(&mut self.wrote);
+        if wrote.shadow && !wrote.journal {
+            let shadow = self.watched.shadow.plain();
+            return Err(StreamError::Foreign(format!(
+                "rows written into {shadow}, which only rsc may write"
+            )));
+        }
         if let Some(payload) = self.payload.take()
             && payload.seen != payload.size
         {
@@ -327,33 +353,82 @@ impl Reader {
         }
     }
 
-    fn query(&mut self, schema: &str, sql: &str) -> Result<Beat, StreamError> {
-        let word = sql.split_whitespace().next().unwrap_or("").to_ascii_uppercase();
-        match word.as_str() {
-            "BEGIN" => {
+    fn query(&mut self, event: &QueryEvent<'_>) -> Result<Beat, StreamError> {
+        let (schema, sql) = (event.schema(), event.query());
+        match Query::read(&sql, self.open) {
+            Query::Begin => {
                 self.open = true;
                 return Ok(Beat::Passed);
             }
-            "COMMIT" | "ROLLBACK" if !sql.to_ascii_uppercase().contains(" TO ") => return self.end(),
-            "XA" if sql.to_ascii_uppercase().starts_with("XA START") => {
-                self.open = true;
-                return Ok(Beat::Passed);
+            Query::End => return self.end(),
+            Query::Truncate if foreign_statement::touches(&schema, &sql, &[&self.watched.table]) => {
+                return Ok(match self.end()? {
+                    Beat::Committed(source, gno) => Beat::Truncated(source, gno),
+                    other => other,
+                });
             }
-            _ => {}
-        }
-        if word == "TRUNCATE" && !self.open && foreign_statement::touches(schema, sql, &[&self.watched.table])
-        {
-            return Ok(match self.end()? {
-                Beat::Committed(source, gno) => Beat::Truncated(source, gno),
-                other => other,
-            });
+            Query::Rows if may_write(event, &self.watched.table.schema) => return Err(foreign(&sql)),
+            Query::Rows => return Ok(Beat::Passed),
+            Query::Truncate | Query::Other => {}
         }
         let tables = [&self.watched.table, &self.watched.shadow];
-        if !sql.contains(&self.watched.mark) && foreign_statement::touches(schema, sql, &tables) {
-            return Err(StreamError::Foreign(sql.chars().take(300).collect()));
+        if !sql.contains(&self.watched.mark) && foreign_statement::touches(&schema, &sql, &tables) {
+            return Err(foreign(&sql));
         }
         if self.open { Ok(Beat::Passed) } else { self.end() }
     }
+}
+
+/// What a statement in the binlog is to a transaction.
+enum Query {
+    Begin,
+    End,
+    /// Ours is followed.
+    Truncate,
+    /// Rows written as a statement.
+    Rows,
+    Other,
+}
+
+impl Query {
+    /// `open`: within a transaction.
+    fn read(sql: &str, open: bool) -> Self {
+        // Written by the server itself, whatever the client had sent.
+        match sql {
+            "BEGIN" => return Self::Begin,
+            "COMMIT" | "ROLLBACK" => return Self::End,
+            _ if sql.starts_with("XA START") => return Self::Begin,
+            _ => {}
+        }
+        match (foreign_statement::verb(sql).as_str(), open) {
+            ("TRUNCATE", false) => Self::Truncate,
+            ("SAVEPOINT" | "ROLLBACK" | "RELEASE" | "XA" | "CREATE" | "DROP", _) | (_, false) => Self::Other,
+            (_, true) => Self::Rows,
+        }
+    }
+}
+
+fn foreign(sql: &str) -> StreamError {
+    StreamError::Foreign(sql.chars().take(300).collect())
+}
+
+/// Whether rows of a table in `schema` may have been written by a statement. Its text does not tell: a view, a trigger
+/// or a function has another name. So the list counts that the server keeps of all
+/// databases that it used.
+fn may_write(event: &QueryEvent<'_>, schema: &str) -> bool {
+    let list = event.status_vars().get_status_var(StatusVarKey::UpdatedDbNames);
+    match list.as_ref().map(|list| list.get_value()) {
+        Some(Ok(StatusVarVal::UpdatedDbNames(names))) => match names.as_slice() {
+            [only] => same_name(&only.as_str(), schema),
+            // The driver reads only the first of several names.
+            _ => true,
+        },
+        _ => true,
+    }
+}
+
+fn names(map: &TableMapEvent<'_>, table: &TableName) -> bool {
+    map.table_name_raw() == table.table.as_bytes() && map.database_name_raw() == table.schema.as_bytes()
 }
 
 fn push_rows(
