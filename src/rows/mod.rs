@@ -3,5 +3,6 @@
 pub mod compaction;
 pub mod gtid_set;
 pub mod key_range;
+pub mod long_row;
 pub mod pacing;
 pub mod statements;
