@@ -211,6 +211,7 @@ impl Line {
             let behind = self.behind().await?;
             if behind > 1 {
                 self.tell_now_and_then(|| Notice::Behind { seconds: behind });
+                self.look_after_binlogs(u64::from(self.reader.event_time())).await?;
             }
         }
         self.care = Care::USUAL;

@@ -1,6 +1,7 @@
 //! What an onlooker may be told while a change is driven.
 
 use super::event::Verb;
+use super::retention::Shortage;
 use super::state::{Serving, State};
 
 /// The parts of a freeze, in milliseconds. Only `freeze_ms` is time in which the application waited for sure.
@@ -76,6 +77,8 @@ pub enum Notice {
     Paused,
     /// The application truncated the table, and the other one was truncated after it.
     Truncated,
+    /// What the stream needs next may be purged before it gets there.
+    BinlogsShort(Shortage),
     /// The stream of a swapped change cannot go on.
     Blocked {
         why: String,

@@ -5,5 +5,6 @@ pub mod binlog;
 pub mod copy;
 pub mod inspect;
 pub mod preflight;
+pub mod retention;
 pub mod shadow;
 pub mod swap;

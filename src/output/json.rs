@@ -34,6 +34,9 @@ pub fn notice(notice: &Notice) -> Value {
         }
         Notice::Paused => json!({ "event": "paused" }),
         Notice::Truncated => json!({ "event": "truncated" }),
+        Notice::BinlogsShort(shortage) => {
+            json!({ "event": "binlogs_short", "kept_s": shortage.kept_s, "left_s": shortage.left_s })
+        }
         Notice::Blocked { why } => json!({ "event": "blocked", "why": why }),
     }
 }
@@ -81,6 +84,7 @@ pub fn status(report: &StatusReport<'_>) -> Value {
     };
     value["rows_copied"] = report.rows_copied.into();
     value["rows_estimate"] = report.change.rows_estimate.into();
+    value["binlogs_short"] = json!(report.shortage);
     value["next"] = report.next.clone().into();
     value
 }

@@ -6,6 +6,7 @@ use crate::agent::Tale;
 use crate::error::Error;
 use crate::journal::record::{Change, Owner};
 use crate::lifecycle::notice::{Blocker, Notice};
+use crate::lifecycle::retention::Shortage;
 use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::verdict::Verdict;
 
@@ -17,6 +18,8 @@ pub struct StatusReport<'a> {
     pub verdict: Verdict,
     pub owner: Option<&'a Owner>,
     pub rows_copied: u64,
+    /// Of the binlogs that the stream needs.
+    pub shortage: Option<Shortage>,
     /// When, what, detail.
     pub events: &'a [(String, String, String)],
     /// Commands that make sense now.
@@ -57,6 +60,7 @@ pub fn notice(notice: &Notice) -> Option<String> {
         Notice::Retrying { why, again_in_s } => format!("  {why}; trying again in {again_in_s:.1} s"),
         Notice::Paused => "  paused".into(),
         Notice::Truncated => "  the table was truncated; the other one is, too".into(),
+        Notice::BinlogsShort(shortage) => format!("  warning: {}", binlogs_short(*shortage)),
         Notice::Blocked { why } => format!("  the stream cannot go on: {why}"),
         Notice::Copied { .. } | Notice::Behind { .. } | Notice::Following { .. } => return None,
     })
@@ -73,6 +77,19 @@ pub fn tale(tale: &Tale) -> Vec<String> {
         Tale::Ended(id, ended) => lines(id, &error(ended, usize::MAX)),
         Tale::Away(why) => vec![format!("{now} {why}")],
     }
+}
+
+fn binlogs_short(shortage: Shortage) -> String {
+    let seconds = |s| duration(Duration::from_secs(s));
+    let when = match shortage.left_s {
+        0 => "now".to_owned(),
+        left => format!("in {}", seconds(left)),
+    };
+    format!(
+        "the server keeps binlogs for {}, and may purge {when} what the stream needs next; let it catch up, or SET GLOBAL \
+         binlog_expire_logs_seconds higher",
+        seconds(shortage.kept_s)
+    )
 }
 
 fn blocker(blocker: &Blocker) -> String {
@@ -171,6 +188,9 @@ pub fn status(report: &StatusReport<'_>, width: usize) -> String {
     field("revert", report.verdict.to_string());
     if let Some(reason) = &change.reason {
         field("reason", reason.clone());
+    }
+    if let Some(shortage) = report.shortage {
+        field("binlogs", binlogs_short(shortage));
     }
     field("owner", owner(report.owner));
     if !change.state.settled() {

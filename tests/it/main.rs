@@ -10,6 +10,7 @@ mod interruption;
 mod long_rows;
 mod private_server;
 mod projection;
+mod retention;
 mod row_images;
 mod support;
 mod tidy;

@@ -29,6 +29,8 @@ use crate::settings::Server;
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A stream that is silent for so many heartbeats is dead.
 const SILENCE: Duration = Duration::from_secs(20);
+/// A person waits for `rsc status`, while the server may read through a binlog of a gigabyte.
+const OLDEST_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StreamError {
@@ -147,22 +149,45 @@ struct Payload {
     seen: u64,
 }
 
+async fn dump(server: &Server, position: &GtidSet) -> Result<BinlogStream, StreamError> {
+    let mut session = Session::plain(server).await?;
+    let heartbeat = HEARTBEAT.as_nanos();
+    // Without a uuid of its own, a second reader with the same server id would end this one.
+    session
+        .run(&format!(
+            "SET @source_heartbeat_period = {heartbeat}, @master_heartbeat_period = {heartbeat}, \
+             @replica_uuid = UUID(), @slave_uuid = @replica_uuid"
+        ))
+        .await?;
+    let request = BinlogStreamRequest::new(server_id()).with_gtid().with_gtid_set(position.to_sids());
+    Ok(session.into_conn().get_binlog_stream(request).await.map_err(SqlError::from)?)
+}
+
+/// The time of the first transaction behind `position`, in seconds since the epoch by the server's clock. `None` when
+/// none comes in time: there is none, or the server looks for it for longer than a person waits.
+pub async fn oldest_needed(server: &Server, position: &GtidSet) -> Result<Option<u64>, StreamError> {
+    let mut stream = dump(server, position).await?;
+    let asked = Instant::now();
+    while let Some(left) = OLDEST_WITHIN.checked_sub(asked.elapsed()) {
+        let event = match tokio::time::timeout(left, stream.next()).await {
+            Err(_) | Ok(None) => return Ok(None),
+            Ok(Some(event)) => event.map_err(SqlError::from)?,
+        };
+        if matches!(
+            event.header().event_type(),
+            Ok(EventType::GTID_EVENT | EventType::GTID_TAGGED_LOG_EVENT | EventType::ANONYMOUS_GTID_EVENT)
+        ) {
+            return Ok(Some(event.header().timestamp().into()));
+        }
+    }
+    Ok(None)
+}
+
 impl Reader {
     /// Starts behind `position`.
     pub async fn open(server: &Server, position: &GtidSet, watched: Watched) -> Result<Self, StreamError> {
-        let mut session = Session::plain(server).await?;
-        let heartbeat = HEARTBEAT.as_nanos();
-        // Without a uuid of its own, a second reader with the same server id would end this one.
-        session
-            .run(&format!(
-                "SET @source_heartbeat_period = {heartbeat}, @master_heartbeat_period = {heartbeat}, \
-                 @replica_uuid = UUID(), @slave_uuid = @replica_uuid"
-            ))
-            .await?;
-        let request = BinlogStreamRequest::new(server_id()).with_gtid().with_gtid_set(position.to_sids());
-        let stream = session.into_conn().get_binlog_stream(request).await.map_err(SqlError::from)?;
         Ok(Self {
-            stream,
+            stream: dump(server, position).await?,
             watched,
             tables: HashMap::new(),
             plan: None,
