@@ -7,6 +7,7 @@ mod failover;
 mod fault_matrix;
 mod forward_and_back;
 mod interruption;
+mod large_transaction;
 mod long_rows;
 mod private_server;
 mod projection;
