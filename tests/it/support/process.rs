@@ -154,10 +154,11 @@ impl Running {
     }
 
     pub async fn ended(mut self) -> Ended {
+        let asked = Instant::now();
         let status = loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => break status,
-                Ok(None) if self.started.elapsed() < ENOUGH => sleep(LOOK_EVERY).await,
+                Ok(None) if asked.elapsed() < ENOUGH => sleep(LOOK_EVERY).await,
                 other => panic!("rsc {} does not end: {other:?}\n{}", self.shown, self.all()),
             }
         };
