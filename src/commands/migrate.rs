@@ -9,9 +9,11 @@ use crate::error::{Error, Told};
 use crate::journal::record::Options;
 use crate::journal::store;
 use crate::lifecycle::event::Verb;
+use crate::lifecycle::retention::shorter_than_window;
 use crate::lifecycle::state::State;
 use crate::mysql::inspect::{self, Found};
 use crate::mysql::preflight;
+use crate::mysql::retention;
 use crate::mysql::shadow;
 use crate::output::duration;
 use crate::schema::projection::Mapping;
@@ -34,7 +36,6 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
         (State::Revertible, Agent::Auto) => {
             context.printer.remark(&agent::hand_over(context, change.id).await?)
         }
-        (State::Revertible, Agent::None) => warn_of_retention(context, &change.options).await,
         _ => {}
     }
     context.printer.done(&change, &hint(&change));
@@ -79,6 +80,7 @@ async fn begin(
         Some(_) => text.to_owned(),
         None => format!("ALTER TABLE {} {}", table.name, alter.specs),
     };
+    warn_of_retention(context, &mut session, &options).await?;
     store::create(&mut session, &table, &statement, &options).await.map_err(store_error)
 }
 
@@ -164,19 +166,19 @@ fn statement_error(error: SqlError) -> Error {
     }
 }
 
-/// Without a process that keeps the stream, a revert needs the binlogs of all the time since the swap.
-async fn warn_of_retention(context: &Context, options: &Options) {
-    let Ok(mut session) = Session::open(&context.server).await else { return };
-    let kept = session.text("SELECT @@GLOBAL.binlog_expire_logs_seconds").await.ok().flatten();
-    let kept: u64 = kept.and_then(|v| v.parse().ok()).unwrap_or(0);
-    if kept > 0 && kept < options.revert_window_s {
+/// Whatever keeps the stream may be away, or paused, for no longer than the server keeps its binlogs.
+async fn warn_of_retention(context: &Context, session: &mut Session, options: &Options) -> Result<(), Error> {
+    let kept_s = retention::kept_s(session).await.map_err(sql_error)?;
+    if let Some(kept_s) = shorter_than_window(kept_s, options.revert_window_s) {
+        let seconds = |s| duration(std::time::Duration::from_secs(s));
         context.printer.remark(&format!(
-            "note: the server keeps binlogs for {}, less than the revert window of {}; \
-             until then a revert works without anyone keeping the stream",
-            duration(std::time::Duration::from_secs(kept)),
-            duration(std::time::Duration::from_secs(options.revert_window_s)),
+            "note: the server keeps binlogs for {}, less than the revert window of {}; when no process has kept the \
+             stream for that long, there is no way back any more",
+            seconds(kept_s),
+            seconds(options.revert_window_s),
         ));
     }
+    Ok(())
 }
 
 /// The sentence of a [`Refusal`] ends in what to do.

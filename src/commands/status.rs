@@ -5,9 +5,13 @@ use crate::engine::sides;
 use crate::error::{Error, Told};
 use crate::journal::record::Change;
 use crate::journal::{fence, store};
+use crate::lifecycle;
+use crate::lifecycle::retention::Shortage;
 use crate::lifecycle::state::State;
 use crate::lifecycle::verdict::{Signs, verdict};
+use crate::mysql::binlog::stream;
 use crate::mysql::losses::{self, Totals};
+use crate::mysql::retention;
 use crate::output::StatusReport;
 use crate::schema::table::string_literal;
 use crate::session::Session;
@@ -28,6 +32,11 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
     let no_stream = change.state.ended() || change.state == State::Planned;
     let binlogs_kept = no_stream || binlogs_kept(&mut session, id).await?;
     let ledger = losses::totals(&mut session, id).await.map_err(sql_error)?;
+    let paused_or_left = change.paused || !owner_alive;
+    let shortage = match !no_stream && binlogs_kept && paused_or_left && change.state != State::Expired {
+        true => shortage(context, &mut session, id).await?,
+        false => None,
+    };
     let signs = Signs {
         state: change.state,
         reason: change.reason.as_deref(),
@@ -44,6 +53,7 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
         owner: owner.as_ref(),
         rows_copied: copied.rows,
         ledger,
+        shortage,
         events: &events,
         next: next(&change, owner_alive, ledger),
     });
@@ -58,6 +68,22 @@ async fn binlogs_kept(session: &mut Session, id: u64) -> Result<bool, Error> {
         .await
         .map_err(sql_error)?;
     Ok(kept.as_deref() == Some("1"))
+}
+
+/// Asked of the binlog itself, for its times are nowhere else. Where nobody can tell, there is nothing to say.
+async fn shortage(context: &Context, session: &mut Session, id: u64) -> Result<Option<Shortage>, Error> {
+    let position = store::position(session, id).await.map_err(store_error)?;
+    let executed = store::executed(session).await.map_err(store_error)?;
+    if position.contains_set(&executed) {
+        return Ok(None);
+    }
+    let Ok(Some(needed_since)) = stream::oldest_needed(&context.server, &position).await else {
+        return Ok(None);
+    };
+    let kept_s = retention::kept_s(session).await.map_err(sql_error)?;
+    let now = session.text("SELECT UNIX_TIMESTAMP()").await.map_err(sql_error)?;
+    let now = now.and_then(|now| now.parse().ok()).unwrap_or(0);
+    Ok(lifecycle::retention::shortage(now, needed_since, kept_s))
 }
 
 /// The commands that make sense now.

@@ -12,9 +12,11 @@ use crate::journal::fence::{Fence, Ownership};
 use crate::journal::record::Change;
 use crate::journal::store;
 use crate::lifecycle::notice::Notice;
+use crate::lifecycle::retention::shortage;
 use crate::mysql::apply::{Applier, Form};
-use crate::mysql::binlog::stream::Reader;
+use crate::mysql::binlog::stream::{self, Reader};
 use crate::mysql::copy;
+use crate::mysql::retention;
 use crate::rows::compaction::Compaction;
 use crate::rows::gtid_set::{GtidSet, Source};
 use crate::rows::key_range::Frontier;
@@ -29,6 +31,8 @@ pub const WINDOW_BYTES: usize = 16 << 20;
 /// A request is answered within a second: looked for so often.
 const REQUESTS_EVERY: Duration = Duration::from_millis(200);
 const NOTICE_EVERY: Duration = Duration::from_millis(500);
+/// A warning is worth a line so often.
+const BINLOGS_EVERY: Duration = Duration::from_secs(60);
 
 /// How the next window is applied. After a conflict with more care than usual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +96,8 @@ pub struct Line {
     pub saved_at: Instant,
     asked_at: Instant,
     noticed_at: Instant,
+    /// The last warning about binlogs.
+    binlogs_at: Option<Instant>,
 }
 
 impl Line {
@@ -141,6 +147,7 @@ impl Line {
             saved_at: now,
             asked_at: now,
             noticed_at: now.checked_sub(NOTICE_EVERY).unwrap_or(now),
+            binlogs_at: None,
         })
     }
 
@@ -183,11 +190,37 @@ impl Line {
         }
     }
 
+    /// The time of what the stream needs next, in seconds since the epoch by the server's clock.
+    pub async fn needed_since(&mut self) -> Result<u64, Trouble> {
+        // Nothing yet, or nobody can tell: then from now on.
+        match stream::oldest_needed(&self.server, &self.position).await {
+            Ok(Some(time)) => Ok(time),
+            Ok(None) | Err(_) => self.now().await,
+        }
+    }
+
+    /// Warns while there is time: what the stream needs next may be purged before it gets there.
+    pub async fn look_after_binlogs(&mut self, needed_since: u64) -> Result<(), Trouble> {
+        if self.binlogs_at.is_some_and(|at| at.elapsed() < BINLOGS_EVERY) {
+            return Ok(());
+        }
+        let kept_s = retention::kept_s(&mut self.control).await?;
+        if let Some(shortage) = shortage(self.now().await?, needed_since, kept_s) {
+            self.binlogs_at = Some(Instant::now());
+            self.tell(Notice::BinlogsShort(shortage));
+        }
+        Ok(())
+    }
+
     /// How far the last event is behind the server's clock, in seconds.
     pub async fn behind(&mut self) -> Result<u64, Trouble> {
-        let row = self.control.first("SELECT UNIX_TIMESTAMP()").await?;
-        let now = row.and_then(|row| number(&row, 0)).unwrap_or(0);
         let event = u64::from(self.reader.event_time());
-        Ok(if event == 0 { 0 } else { now.saturating_sub(event) })
+        Ok(if event == 0 { 0 } else { self.now().await?.saturating_sub(event) })
+    }
+
+    /// The server's clock.
+    async fn now(&mut self) -> Result<u64, Trouble> {
+        let row = self.control.first("SELECT UNIX_TIMESTAMP()").await?;
+        Ok(row.and_then(|row| number(&row, 0)).unwrap_or(0))
     }
 }

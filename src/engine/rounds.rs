@@ -31,7 +31,7 @@ use crate::error::Told;
 use crate::journal::store;
 use crate::lifecycle::notice::Notice;
 use crate::mysql::apply::{CommitAt, Form};
-use crate::mysql::binlog::stream::Beat;
+use crate::mysql::binlog::reading::Beat;
 use crate::mysql::copy::{self, Duplicate};
 use crate::rows::gtid_set::{GtidSet, Source};
 use crate::rows::key_range::{Bound, Frontier};
@@ -213,6 +213,7 @@ impl Line {
             let behind = self.behind().await?;
             if behind > 1 {
                 self.tell_now_and_then(|| Notice::Behind { seconds: behind });
+                self.look_after_binlogs(u64::from(self.reader.event_time())).await?;
             }
         }
         self.care = Care::USUAL;

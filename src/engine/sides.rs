@@ -4,7 +4,7 @@ use super::trouble::Trouble;
 use crate::error::Told;
 use crate::journal::record::Change;
 use crate::lifecycle::state::Serving;
-use crate::mysql::binlog::stream::Watched;
+use crate::mysql::binlog::reading::Watched;
 use crate::mysql::inspect::{self, Found};
 use crate::mysql::swap::Swap;
 use crate::rows::ledger::Ledger;

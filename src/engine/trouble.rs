@@ -105,6 +105,7 @@ impl From<ApplyError> for Trouble {
     fn from(error: ApplyError) -> Self {
         match error {
             ApplyError::Sql(error) => error.into(),
+            long @ ApplyError::TooLong { .. } => Trouble::Stop(Told::new(long)),
             other => Trouble::Severed(Told::new(other)),
         }
     }

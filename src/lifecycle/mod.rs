@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod notice;
+pub mod retention;
 pub mod state;
 pub mod step;
 pub mod verdict;

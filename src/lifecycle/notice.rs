@@ -1,6 +1,7 @@
 //! What an onlooker may be told while a change is driven.
 
 use super::event::Verb;
+use super::retention::Shortage;
 use super::state::{Serving, State};
 
 /// The parts of a freeze, in milliseconds. Only `freeze_ms` is time in which the application waited for sure.
@@ -85,6 +86,8 @@ pub enum Notice {
         verb: Verb,
         why: String,
     },
+    /// What the stream needs next may be purged before it gets there.
+    BinlogsShort(Shortage),
     /// The stream of a swapped change cannot go on.
     Blocked {
         why: String,

@@ -38,6 +38,9 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
     match signs.state {
         State::Revertible | State::Reverted => match signs.reason {
             _ if signs.window_over => Verdict::Impossible("the revert window is over"),
+            _ if !signs.owner_alive && !signs.binlogs_kept => {
+                Verdict::Impossible("the server has purged binlogs that the stream still needed")
+            }
             Some(reason) => Verdict::Blocked(reason.to_owned()),
             None if signs.state == State::Revertible && signs.parked > 0 => Verdict::Blocked(format!(
                 "the old schema cannot hold {} row{}; `rsc losses` names them",
@@ -48,8 +51,7 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
                 Verdict::ReadyWithLosses(signs.losses)
             }
             None if signs.owner_alive => Verdict::Ready,
-            None if signs.binlogs_kept => Verdict::CatchesUpFirst,
-            None => Verdict::Impossible("the server has purged binlogs that the stream still needed"),
+            None => Verdict::CatchesUpFirst,
         },
         State::Expired => Verdict::Impossible("the revert window is over"),
         State::Completing | State::Completed => Verdict::Impossible("the other table was dropped"),

@@ -17,6 +17,7 @@ use crate::rows::gtid_set::GtidSet;
 use crate::rows::kept::KEPT;
 use crate::rows::key_range::Frontier;
 use crate::rows::ledger::Ledger;
+use crate::rows::long_row;
 use crate::rows::statements::{Staging, Statements};
 use crate::session::{Remedy, Session, SqlError, number, text};
 use crate::settings::Server;
@@ -32,6 +33,13 @@ pub enum ApplyError {
     /// The server did not store what the binlog holds.
     #[error("a row image could not be staged as it is: {0}")]
     Changed(String),
+    /// Nothing is lost: it can be sent once the server takes more.
+    #[error(
+        "the row with the key ({key}) takes {bytes} bytes as text, but the server takes only max_allowed_packet = \
+         {packet}; raise it: `SET GLOBAL max_allowed_packet = {}`",
+        enough(*bytes)
+    )]
+    TooLong { key: String, bytes: usize, packet: usize },
 }
 
 /// How a window is written.
@@ -61,12 +69,18 @@ impl CommitAt {
 /// least that administrators choose is 1 MiB).
 const STATEMENT_BYTES: usize = 512 << 10;
 const STATEMENT_ROWS: usize = 1_000;
+/// MySQL's own.
+const PACKET_DEFAULT: usize = 64 << 20;
+/// Less than these around a statement would do.
+const PACKET_HEAD: usize = 64;
 
 pub struct Applier {
     session: Session,
     statements: Statements,
     /// Staging tables that may hold rows.
     staged: Vec<Staging>,
+    /// The server's `max_allowed_packet` for this session.
+    packet: usize,
     ledger: Ledger,
     /// The stream runs from the new schema to the old one, which is when the ledger is kept.
     keeping: bool,
@@ -91,8 +105,10 @@ impl Applier {
         session.run("SET SESSION autocommit = 0").await?;
         // DELETE with an alias wants a default schema, whichever.
         session.run("USE `_rsc`").await?;
-        let on_record = OnRecord::default();
-        let mut applier = Self { session, statements, staged: Vec::new(), ledger, keeping, on_record };
+        let packet = session.text("SELECT @@SESSION.max_allowed_packet").await?;
+        let packet = packet.and_then(|bytes| bytes.parse().ok()).unwrap_or(PACKET_DEFAULT);
+        let (staged, on_record) = (Vec::new(), OnRecord::default());
+        let mut applier = Self { session, statements, staged, packet, ledger, keeping, on_record };
         applier.create_staging().await?;
         applier.open_ledger().await?;
         Ok(applier)
@@ -328,7 +344,9 @@ impl Applier {
         let columns = self.statements.projection().staged();
         let head = self.statements.stage_delta();
         let mut fields = Fields::new();
-        self.stage(Staging::Delta, head, rows, |(_, row), text| {
+        let mut last: &[u8] = &[];
+        let staged = self.stage(Staging::Delta, head, rows, |(key, row), text| {
+            last = key;
             plan.fields_into(&row.image, &mut fields)?;
             for (i, &column) in columns.iter().enumerate() {
                 if i > 0 {
@@ -337,8 +355,17 @@ impl Applier {
                 plan.write_literal(column, fields.get(column).copied().flatten(), text)?;
             }
             Ok(())
+        });
+        let staged = staged.await;
+        staged.map_err(|error| match error {
+            ApplyError::TooLong { bytes, packet, .. } => {
+                let (mut key, columns) = (String::new(), self.statements.projection().key_indexes());
+                // The row has just been read, so its key can be.
+                let _ = write_key(plan, &columns, last, &mut key);
+                ApplyError::TooLong { key, bytes, packet }
+            }
+            other => other,
         })
-        .await
     }
 
     /// Writes one row of a staging table for each item, and returns how many.
@@ -359,12 +386,39 @@ impl Applier {
             rows.open();
             write(item, &mut rows.text)?;
             rows.close();
-            if rows.full() {
+            if rows.text.len() > self.statement_most() {
+                self.send_long(&mut rows).await?;
+            } else if rows.full() {
                 self.send(&mut rows).await?;
             }
         }
         self.send(&mut rows).await?;
         Ok(count)
+    }
+
+    fn statement_most(&self) -> usize {
+        self.packet.saturating_sub(PACKET_HEAD)
+    }
+
+    /// Sends what stands before the last row, and that one too if it is too long by itself.
+    async fn send_long(&mut self, rows: &mut Staged) -> Result<(), ApplyError> {
+        let row = rows.take_last();
+        self.send(rows).await?;
+        let most = self.statement_most().saturating_sub(rows.head);
+        if row.len() <= most {
+            rows.put(&row);
+            return Ok(());
+        }
+        let Some(pieces) = long_row::cut(&row, most, self.packet) else {
+            return Err(ApplyError::TooLong { key: String::new(), bytes: row.len(), packet: self.packet });
+        };
+        for statement in &pieces.ahead {
+            self.session.run(statement).await?;
+        }
+        rows.put(&pieces.row);
+        self.send(rows).await?;
+        self.session.run(&pieces.after).await?;
+        Ok(())
     }
 
     async fn send(&mut self, rows: &mut Staged) -> Result<(), ApplyError> {
@@ -400,17 +454,39 @@ impl Applier {
 struct Staged {
     text: String,
     head: usize,
+    /// Where the last row begins.
+    last: usize,
     rows: usize,
 }
 
 impl Staged {
     fn new(head: String) -> Self {
-        Self { head: head.len(), text: head, rows: 0 }
+        Self { head: head.len(), last: head.len(), text: head, rows: 0 }
     }
 
     fn open(&mut self) {
-        self.text.push_str(if self.rows == 0 { "(" } else { ",(" });
+        if self.rows > 0 {
+            self.text.push(',');
+        }
+        self.last = self.text.len();
+        self.text.push('(');
         self.rows += 1;
+    }
+
+    /// The last row, with its parentheses.
+    fn take_last(&mut self) -> String {
+        let row = self.text.split_off(self.last);
+        self.rows -= 1;
+        if self.rows > 0 {
+            self.text.pop();
+        }
+        row
+    }
+
+    fn put(&mut self, row: &str) {
+        self.open();
+        self.text.truncate(self.last);
+        self.text.push_str(row);
     }
 
     fn close(&mut self) {
@@ -429,6 +505,11 @@ impl Staged {
         self.text.truncate(self.head);
         self.rows = 0;
     }
+}
+
+/// A setting that lets a statement of so many bytes pass. Counted in KiB, and 1 GiB at most, by the server.
+fn enough(bytes: usize) -> usize {
+    (bytes + (64 << 10)).next_multiple_of(1 << 20).min(1 << 30)
 }
 
 fn write_key(plan: &ColumnPlan, columns: &[usize], key: &[u8], out: &mut String) -> Result<(), RowError> {

@@ -6,5 +6,6 @@ pub mod copy;
 pub mod inspect;
 pub mod losses;
 pub mod preflight;
+pub mod retention;
 pub mod shadow;
 pub mod swap;

@@ -38,6 +38,9 @@ pub fn notice(notice: &Notice) -> Value {
         Notice::TakenBack { verb, why } => {
             json!({ "event": "taken_back", "verb": verb.name(), "why": why })
         }
+        Notice::BinlogsShort(shortage) => {
+            json!({ "event": "binlogs_short", "kept_s": shortage.kept_s, "left_s": shortage.left_s })
+        }
         Notice::Blocked { why } => json!({ "event": "blocked", "why": why }),
     }
 }
@@ -86,6 +89,7 @@ pub fn status(report: &StatusReport<'_>) -> Value {
     value["rows_copied"] = report.rows_copied.into();
     value["rows_estimate"] = report.change.rows_estimate.into();
     value["ledger"] = json!({ "parked_rows": report.ledger.parked, "lost_values": report.ledger.losses });
+    value["binlogs_short"] = json!(report.shortage);
     value["next"] = report.next.clone().into();
     value
 }

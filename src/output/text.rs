@@ -6,6 +6,7 @@ use crate::agent::Tale;
 use crate::error::Error;
 use crate::journal::record::{Change, Owner};
 use crate::lifecycle::notice::{Blocker, Notice};
+use crate::lifecycle::retention::Shortage;
 use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::verdict::Verdict;
 use crate::mysql::losses::Totals;
@@ -19,6 +20,8 @@ pub struct StatusReport<'a> {
     pub owner: Option<&'a Owner>,
     pub rows_copied: u64,
     pub ledger: Totals,
+    /// Of the binlogs that the stream needs.
+    pub shortage: Option<Shortage>,
     /// When, what, detail.
     pub events: &'a [(String, String, String)],
     /// Commands that make sense now.
@@ -64,6 +67,7 @@ pub fn notice(notice: &Notice) -> Option<String> {
             format!("  the old schema cannot hold {}; `rsc losses` names them", plural(*rows, "row"))
         }
         Notice::TakenBack { verb, why } => format!("  {} is taken back: {why}", verb.name()),
+        Notice::BinlogsShort(shortage) => format!("  warning: {}", binlogs_short(*shortage)),
         Notice::Blocked { why } => format!("  the stream cannot go on: {why}"),
         Notice::Copied { .. } | Notice::Behind { .. } | Notice::Following { .. } => return None,
     })
@@ -80,6 +84,19 @@ pub fn tale(tale: &Tale) -> Vec<String> {
         Tale::Ended(id, ended) => lines(id, &error(ended, usize::MAX)),
         Tale::Away(why) => vec![format!("{now} {why}")],
     }
+}
+
+fn binlogs_short(shortage: Shortage) -> String {
+    let seconds = |s| duration(Duration::from_secs(s));
+    let when = match shortage.left_s {
+        0 => "now".to_owned(),
+        left => format!("in {}", seconds(left)),
+    };
+    format!(
+        "the server keeps binlogs for {}, and may purge {when} what the stream needs next; let it catch up, or SET GLOBAL \
+         binlog_expire_logs_seconds higher",
+        seconds(shortage.kept_s)
+    )
 }
 
 fn blocker(blocker: &Blocker) -> String {
@@ -182,6 +199,9 @@ pub fn status(report: &StatusReport<'_>, width: usize) -> String {
     if report.ledger != Totals::default() {
         let Totals { parked, losses } = report.ledger;
         field("ledger", format!("{}, {}", plural(losses, "lost value"), plural(parked, "parked row")));
+    }
+    if let Some(shortage) = report.shortage {
+        field("binlogs", binlogs_short(shortage));
     }
     field("owner", owner(report.owner));
     if !change.state.settled() {

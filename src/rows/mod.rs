@@ -5,5 +5,6 @@ pub mod gtid_set;
 pub mod kept;
 pub mod key_range;
 pub mod ledger;
+pub mod long_row;
 pub mod pacing;
 pub mod statements;

@@ -9,25 +9,22 @@ use crate::schema::table::{TableName, same_name};
 ///
 /// Text that cannot be read is taken for one that does when it names a table at all.
 pub fn touches(schema: &str, sql: &str, tables: &[&TableName]) -> bool {
-    let Ok(tokens) = Tokenizer::new(&MySqlDialect {}, sql).tokenize() else {
+    let Some(words) = words(sql) else {
         return tables.iter().any(|t| sql.to_lowercase().contains(&t.table.to_lowercase()));
     };
-    let words: Vec<Token> = tokens.into_iter().filter(|t| !matches!(t, Token::Whitespace(_))).collect();
-    let word = |i: usize| -> String {
-        match words.get(i) {
-            Some(Token::Word(w)) => w.value.to_uppercase(),
-            _ => String::new(),
-        }
-    };
-    match word(0).as_str() {
-        "DROP" if matches!(word(1).as_str(), "DATABASE" | "SCHEMA") => {
+    match word(&words, 0).as_str() {
+        "DROP" if matches!(word(&words, 1).as_str(), "DATABASE" | "SCHEMA") => {
             names(&words).any(|(_, _, name)| tables.iter().any(|t| t.schema == name))
         }
         "CREATE" | "DROP"
-            if matches!(word(1).as_str(), "VIEW" | "PROCEDURE" | "FUNCTION" | "EVENT" | "USER") =>
+            if matches!(
+                word(&words, 1).as_str(),
+                "VIEW" | "PROCEDURE" | "FUNCTION" | "EVENT" | "USER" | "TEMPORARY"
+            ) =>
         {
             false
         }
+        "ALTER" if is_upkeep(&words) => false,
         verb @ ("ALTER" | "RENAME" | "DROP" | "TRUNCATE" | "CREATE" | "INSERT" | "UPDATE" | "DELETE"
         | "REPLACE" | "LOAD" | "WITH") => names(&words).any(|(before, qualifier, name)| {
             stands_for_a_table(verb, &before)
@@ -37,6 +34,32 @@ pub fn touches(schema: &str, sql: &str, tables: &[&TableName]) -> bool {
         }),
         _ => false,
     }
+}
+
+/// The word that says what a statement does, in upper case, whatever comments stand before it.
+pub fn verb(sql: &str) -> String {
+    words(sql).map_or_else(String::new, |words| word(&words, 0))
+}
+
+/// Without spaces and comments. `None` for text that cannot be read.
+fn words(sql: &str) -> Option<Vec<Token>> {
+    let tokens = Tokenizer::new(&MySqlDialect {}, sql).tokenize().ok()?;
+    Some(tokens.into_iter().filter(|t| !matches!(t, Token::Whitespace(_))).collect())
+}
+
+fn word(words: &[Token], i: usize) -> String {
+    match words.get(i) {
+        Some(Token::Word(w)) => w.value.to_uppercase(),
+        _ => String::new(),
+    }
+}
+
+/// `ALTER TABLE t OPTIMIZE PARTITION …` and the like: the rows stay what they are, and so does their form.
+fn is_upkeep(words: &[Token]) -> bool {
+    let name = if words.get(3) == Some(&Token::Period) { 3 } else { 1 };
+    let clause = 2 + name;
+    matches!(word(words, clause).as_str(), "ANALYZE" | "CHECK" | "OPTIMIZE" | "REBUILD" | "REPAIR")
+        && word(words, clause + 1) == "PARTITION"
 }
 
 /// Whether a name is a table's, from the word before it.
@@ -91,6 +114,14 @@ mod tests {
             "CREATE TRIGGER tr BEFORE INSERT ON users FOR EACH ROW SET @a = 1",
             "UPDATE users SET a = 1",
             "DROP DATABASE shop",
+            "ALTER TABLE users TRUNCATE PARTITION p0",
+            "ALTER TABLE users DROP PARTITION p0, p1",
+            "ALTER TABLE users REORGANIZE PARTITION p0 INTO (PARTITION p1 VALUES LESS THAN (7))",
+            "ALTER TABLE users EXCHANGE PARTITION p0 WITH TABLE orders",
+            "ALTER TABLE orders EXCHANGE PARTITION p0 WITH TABLE users WITHOUT VALIDATION",
+            "alter table orders exchange partition p0 with table `shop`.`users`",
+            "ALTER TABLE users DISCARD TABLESPACE",
+            "ALTER TABLE users IMPORT PARTITION p0 TABLESPACE",
         ] {
             assert!(found("shop", sql), "{sql}");
         }
@@ -102,9 +133,27 @@ mod tests {
             "ALTER TABLE orders ADD users INT COMMENT 'x'",
             "INSERT INTO log VALUES ('users')",
             "ALTER TABLE orders RENAME COLUMN a TO users",
+            "ALTER TABLE orders EXCHANGE PARTITION users WITH TABLE p",
+            "ALTER TABLE users OPTIMIZE PARTITION p0",
+            "ALTER TABLE `shop`.`users` REBUILD PARTITION ALL",
+            "OPTIMIZE TABLE users",
+            "REPAIR TABLE users",
+            "FLUSH TABLES users",
+            "CREATE TEMPORARY TABLE users (a INT)",
+            "DROP /*!40005 TEMPORARY */ TABLE IF EXISTS `users`",
         ] {
             assert!(!found("shop", sql), "{sql}");
         }
         assert!(!found("elsewhere", "TRUNCATE users"));
+    }
+
+    #[test]
+    fn a_verb_is_found_behind_comments() {
+        for sql in
+            ["truncate users", "/* by shop */ TRUNCATE users", "# x\n -- y\n/*!50000 TRUNCATE */ users"]
+        {
+            assert_eq!(verb(sql), "TRUNCATE", "{sql}");
+        }
+        assert_eq!(verb("'"), "");
     }
 }

@@ -18,6 +18,7 @@ mod json_decimal;
 mod json_scalar;
 pub mod literal;
 mod raw;
+pub mod reading;
 mod schema_fit;
 pub mod stream;
 mod temporal;

@@ -135,6 +135,13 @@ impl Running {
         }
     }
 
+    /// The most memory that it has had so far, by the kernel's count. `None` once it has ended.
+    pub fn memory_peak_mib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"))?;
+        peak.trim().parse::<u64>().ok().map(|kib| kib / 1024)
+    }
+
     /// As Ctrl-C does.
     pub fn interrupt(&self) {
         self.signal("INT");
@@ -147,10 +154,11 @@ impl Running {
     }
 
     pub async fn ended(mut self) -> Ended {
+        let asked = Instant::now();
         let status = loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => break status,
-                Ok(None) if self.started.elapsed() < ENOUGH => sleep(LOOK_EVERY).await,
+                Ok(None) if asked.elapsed() < ENOUGH => sleep(LOOK_EVERY).await,
                 other => panic!("rsc {} does not end: {other:?}\n{}", self.shown, self.all()),
             }
         };
