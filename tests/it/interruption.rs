@@ -338,3 +338,135 @@ async fn a_change_is_not_driven_on_a_read_only_server() {
     conn.query_drop("SET GLOBAL read_only = OFF").await.unwrap();
     rsc(&server, &["revert", "1"]).run().await.well();
 }
+
+/// Lets the swap last long enough, with the tables locked and the last window committed, for a client to run into it.
+#[cfg(debug_assertions)]
+const SLOW_SWAP: &str = "swap.commit.before:delay,swap.commit.after:delay";
+#[cfg(debug_assertions)]
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
+
+/// A client's UPDATE that waits for the tables that `rsc` has locked; `None` if it came too late for that.
+#[cfg(debug_assertions)]
+async fn client_at_the_lock(
+    table: &mut Table,
+    rsc: &mut crate::support::process::Running,
+) -> Option<tokio::task::JoinHandle<mysql_async::Result<u64>>> {
+    let locks = |status: &str, kind: &str| {
+        format!(
+            "SELECT COUNT(*) FROM performance_schema.metadata_locks WHERE OBJECT_SCHEMA = '{}' \
+             AND OBJECT_NAME = 't' AND LOCK_STATUS = '{status}' AND LOCK_TYPE = '{kind}'",
+            table.schema
+        )
+    };
+    let (locked, waiting) = (locks("GRANTED", "SHARED_NO_READ_WRITE"), locks("PENDING", "SHARED_WRITE"));
+    while table.all::<u64>(&locked).await == [0] {
+        if rsc.try_ended().is_some() {
+            return None;
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+    let update = format!("UPDATE {}.t SET a = a + 1 WHERE id = 1", table.schema);
+    let client = tokio::spawn(async move {
+        let mut conn = shared().conn().await?;
+        conn.query_drop(update).await?;
+        Ok(conn.affected_rows())
+    });
+    while table.all::<u64>(&waiting).await == [0] {
+        if client.is_finished() {
+            assert_eq!(client.await.unwrap().unwrap(), 1);
+            return None;
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+    Some(client)
+}
+
+#[cfg(debug_assertions)]
+async fn answered(client: tokio::task::JoinHandle<mysql_async::Result<u64>>) {
+    let answer = tokio::time::timeout(ANSWERED_WITHIN, client).await.expect("the client still waits");
+    assert_eq!(answer.unwrap().expect("the client gets an error"), 1);
+}
+
+/// What both tables hold of the row that clients added to. The shadow follows only when somebody drives it.
+#[cfg(debug_assertions)]
+async fn nothing_was_lost(mut table: Table, id: u64) {
+    let updates: Vec<i32> = table.all("SELECT a FROM t WHERE id = 1").await;
+    assert!(updates[0] > 0, "{updates:?}");
+    for verb in ["revert", "reapply", "revert"] {
+        table.asked(verb, id).await;
+        let row: Vec<i32> = table.all("SELECT a FROM t WHERE id = 1").await;
+        assert_eq!(row, updates, "after {verb}");
+    }
+    let titles: Vec<String> = table.all("SELECT title FROM t ORDER BY id").await;
+    assert_eq!(titles, ["one", "two"]);
+    table.asked("complete", id).await;
+}
+
+#[cfg(debug_assertions)]
+async fn migrated_table() -> (Table, u64) {
+    let mut table = Table::create("id int PRIMARY KEY, a int, title varchar(20)").await;
+    table.run("INSERT INTO t VALUES (1, 0, 'one'), (2, 0, 'two')").await;
+    let id = table.migrated("DROP COLUMN title", &[]).await;
+    (table, id)
+}
+
+#[cfg(debug_assertions)]
+async fn has_title(table: &mut Table) -> bool {
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.COLUMNS \
+         WHERE TABLE_SCHEMA = '{}' AND TABLE_NAME = 't' AND COLUMN_NAME = 'title'",
+        table.schema
+    );
+    table.all::<u64>(&sql).await == [1]
+}
+
+/// The server sees the end of the connection, gives the locks back, and the client goes on with the table as it was.
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_waits_in_the_swap_is_answered_when_rsc_is_killed_with_the_locks() {
+    let (mut table, id) = migrated_table().await;
+    let mut waited = 0;
+    // A slow machine may let the client come too late.
+    for _ in 0..5 {
+        let fault = format!("{SLOW_SWAP},swap.rename.before:kill");
+        let mut reverting = rsc(shared(), &["revert", &id.to_string()]).env("RSC_FAULT", &fault).start();
+        let Some(client) = client_at_the_lock(&mut table, &mut reverting).await else { continue };
+        let ended = reverting.ended().await;
+        assert_eq!(ended.code, -1, "{ended:#?}");
+        assert!(ended.stderr.contains("struck: swap.rename.before"), "{ended:#?}");
+        answered(client).await;
+        assert!(!has_title(&mut table).await, "it was killed before the RENAME");
+        waited += 1;
+        break;
+    }
+    assert_eq!(waited, 1, "no client ever waited");
+    nothing_was_lost(table, id).await;
+}
+
+/// A stopped process keeps its connection, so the server ends it after `IDLE_MAX_S`.
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_waits_in_the_swap_is_answered_when_rsc_is_stopped_with_the_locks() {
+    let (mut table, id) = migrated_table().await;
+    let mut waited = 0;
+    // A slow machine may let the client, or the signal, come too late.
+    for verb in ["revert", "reapply", "revert", "reapply", "revert"] {
+        let title = has_title(&mut table).await;
+        let mut asked = rsc(shared(), &[verb, &id.to_string()]).env("RSC_FAULT", SLOW_SWAP).start();
+        let Some(client) = client_at_the_lock(&mut table, &mut asked).await else {
+            asked.ended().await.well();
+            continue;
+        };
+        asked.signal("STOP");
+        answered(client).await;
+        let before_the_rename = has_title(&mut table).await == title;
+        asked.signal("CONT");
+        asked.ended().await.well();
+        if before_the_rename {
+            waited += 1;
+            break;
+        }
+    }
+    assert_eq!(waited, 1, "no client ever waited");
+    nothing_was_lost(table, id).await;
+}

@@ -10,6 +10,7 @@ mod interruption;
 mod private_server;
 mod projection;
 mod row_images;
+mod soak;
 mod support;
 mod tidy;
 mod unique_values;
