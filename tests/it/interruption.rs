@@ -9,7 +9,7 @@ use rsc::session::Session;
 use rsc::settings::{Server, SslMode};
 use tokio::time::sleep;
 
-use crate::support::process::rsc;
+use crate::support::process::{bare, rsc};
 use crate::support::server::{Options, Server as MysqlServer};
 use crate::support::shared;
 use crate::support::table::Table;
@@ -183,6 +183,43 @@ async fn a_process_that_slept_through_a_takeover_wakes_up_harmless() {
     assert_eq!(rows, [(1_000, 1_000)]);
     table.asked("complete", id).await;
     sleeper.ended().await.well();
+}
+
+/// The owner is stopped, so the wish waits when the connection of the command that made it is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_loses_its_connection_says_that_its_wish_may_still_be_granted() {
+    let mut table = Table::create("id int PRIMARY KEY, a int").await;
+    let arguments =
+        ["--output", "json", "migrate", "--database", &table.schema, "--table", "t", "--alter", "ADD b int"];
+    let mut owner = rsc(shared(), &[&arguments[..], &["--agent", "stay"]].concat()).start();
+    owner.says("\"following\"").await;
+    let started: serde_json::Value = serde_json::from_str(owner.stdout().lines().next().unwrap()).unwrap();
+    let id = started["id"].as_u64().unwrap();
+    owner.signal("STOP");
+    // An account of its own, so that its connection can be told from all others.
+    let user = table.schema.clone();
+    table.run(&format!("CREATE USER {user}@'%'")).await;
+    table.run(&format!("GRANT ALL ON *.* TO {user}@'%'")).await;
+    let (port, change) = (shared().port().to_string(), id.to_string());
+    let connection = ["--host", "127.0.0.1", "--port", &port, "--user", &user];
+    let mut asking = bare(&[&connection[..], &["--output", "json", "revert", &change]].concat()).start();
+    let asked = format!("SELECT COUNT(*) FROM _rsc.request WHERE change_id = {id}");
+    while table.all::<u64>(&asked).await == [0] {
+        assert!(asking.try_ended().is_none(), "{}", asking.stdout());
+        sleep(Duration::from_millis(10)).await;
+    }
+    let mine = format!("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = '{user}'");
+    let connections: Vec<u64> = table.all(&mine).await;
+    assert_eq!(connections.len(), 1);
+    table.run(&format!("KILL {}", connections[0])).await;
+    let ended = asking.ended().await;
+    owner.signal("CONT");
+    assert_eq!(ended.code, 5, "{ended:#?}");
+    assert!(ended.stdout.contains("may grant it still"), "{ended:#?}");
+    assert!(ended.stdout.contains(&format!("rsc status {id}")), "{ended:#?}");
+    owner.says("\"reverted\"").await;
+    table.asked("complete", id).await;
+    owner.ended().await.well();
 }
 
 #[tokio::test(flavor = "multi_thread")]
