@@ -12,12 +12,12 @@ use crate::engine::{self, Until};
 use crate::error::{Error, Told};
 use crate::journal::fence;
 use crate::journal::record::{Answer, Change};
-use crate::journal::store;
+use crate::journal::store::{self, StoreError};
 use crate::lifecycle::event::{Event, Verb};
 use crate::lifecycle::state::State;
 use crate::lifecycle::step::step;
 use crate::mysql::losses;
-use crate::session::Session;
+use crate::session::{Session, SqlError};
 
 /// An owner answers within a second; it is looked after so often.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -79,20 +79,21 @@ async fn ask_owner(
     id: u64,
     verb: Verb,
 ) -> Result<Option<Change>, Error> {
-    if !alive(session, id).await? {
+    if !lives(session, id).await.map_err(sql_error)? {
         return Ok(None);
     }
-    let request = store::ask(session, id, verb.name(), &fence::myself()).await.map_err(sql_error)?;
+    let cut_off = |error| cut_off(id, error);
+    let request = store::ask(session, id, verb.name(), &fence::myself()).await.map_err(cut_off)?;
     let asked = Instant::now();
     loop {
         sleep(LOOK_EVERY).await;
-        if let Some(answer) = store::answer_of(session, request).await.map_err(sql_error)? {
+        if let Some(answer) = store::answer_of(session, request).await.map_err(cut_off)? {
             return answered(context, session, id, verb, answer).await.map(Some);
         }
         let stop = *context.stop.borrow();
-        let dead = !alive(session, id).await?;
+        let dead = !lives(session, id).await.map_err(cut_off)?;
         let late = asked.elapsed() > PATIENCE;
-        if (stop || dead || late) && store::withdraw(session, request).await.map_err(sql_error)? {
+        if (stop || dead || late) && store::withdraw(session, request).await.map_err(cut_off)? {
             return match (stop, dead) {
                 (true, _) => Err(interrupted(id, "the wish was taken back")),
                 (false, true) => Ok(None),
@@ -114,8 +115,20 @@ fn silent(id: u64) -> Error {
     )
 }
 
-async fn alive(session: &mut Session, id: u64) -> Result<bool, Error> {
-    Ok(fence::owner(session, id).await.map_err(sql_error)?.is_some_and(|owner| owner.alive))
+async fn lives(session: &mut Session, id: u64) -> Result<bool, SqlError> {
+    Ok(fence::owner(session, id).await?.is_some_and(|owner| owner.alive))
+}
+
+/// The server does not answer any more, at or after the wish was put on record.
+fn cut_off(id: u64, error: SqlError) -> Error {
+    match error {
+        SqlError::Server { .. } => sql_error(error),
+        SqlError::Lost(_) | SqlError::Unreachable { .. } => Error::Stopped(
+            Told::new(error)
+                .state("the wish may be on record; whoever drives the change may grant it still")
+                .next(format!("to see where it stands, `rsc status {id}`; then ask again if need be")),
+        ),
+    }
 }
 
 async fn answered(
@@ -129,7 +142,10 @@ async fn answered(
         return Err(refused(verb, &answer.why, &answer.advice));
     }
     loop {
-        let change = store::find(session, id).await.map_err(store_error)?;
+        let change = store::find(session, id).await.map_err(|error| match error {
+            StoreError::Sql(error) => cut_off(id, error),
+            error => store_error(error),
+        })?;
         let Some(change) = change else {
             return Err(Error::Unexpected(Told::new(format!("change {id} is gone from the journal"))));
         };
@@ -141,7 +157,7 @@ async fn answered(
             | (Verb::Cancel, State::Cancelled | State::Revertible | State::Reverted) => return Ok(change),
             (_, state) if state.settled() => return Err(not_done(session, verb, &change).await?),
             _ if *context.stop.borrow() => return Err(interrupted(id, "the owner goes on with it")),
-            _ if !alive(session, id).await? => {
+            _ if !lives(session, id).await.map_err(|error| cut_off(id, error))? => {
                 // Died on the way: what it began is finished here.
                 return engine::run(context.job(id, Some(verb), until(verb))).await;
             }

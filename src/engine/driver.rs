@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::backoff::Backoff;
 use super::halt::{Halt, explain};
 use super::line::Line;
 use super::sides::{self, Sides};
@@ -22,10 +23,6 @@ use crate::mysql::{losses, shadow};
 use crate::schema::statement::Alter;
 use crate::session::Session;
 
-/// A lost server is looked for so long before the command gives up; the change can be resumed then.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
-const BACKOFF_FIRST: Duration = Duration::from_millis(250);
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// The end of the revert window is looked for so often.
 const WINDOW_CHECK: Duration = Duration::from_secs(1);
 /// A pause is looked at so often.
@@ -39,24 +36,22 @@ const SWAP_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Drives the change as far as the job says, and returns it as it then stands.
 pub async fn run(job: Job) -> Result<Change, Error> {
     let mut ask = job.ask;
-    let mut backoff = Backoff::new();
-    let mut held = false;
+    let mut backoff = Backoff::new(Instant::now());
+    let mut claimed = None;
     loop {
         let began = Instant::now();
-        let why = match attempt(&job, &mut ask, &mut held).await {
+        let why = match attempt(&job, &mut ask, &mut claimed).await {
             Ok(change) => return Ok(change),
             // Someone did something in our absence: wait for them, and keep the stream again.
-            Err(Halt::Trouble(Trouble::Owned(who))) if job.until == Until::Ended && held => {
-                backoff = Backoff::new();
+            Err(Halt::Trouble(Trouble::Owned(who))) if job.until == Until::Ended && claimed.is_some() => {
+                backoff = Backoff::new(Instant::now());
                 format!("the change is driven by {who}")
             }
             Err(Halt::Trouble(Trouble::Lost(why) | Trouble::Locked(why))) => why,
             Err(halt) => return Err(explain(&job, halt)),
         };
-        if began.elapsed() > GIVE_UP_AFTER {
-            backoff = Backoff::new();
-        }
-        let Some(pause) = backoff.next() else {
+        let worked = claimed.filter(|at| *at >= began).map_or(Duration::ZERO, |at| at.elapsed());
+        let Some(pause) = backoff.after(worked, Instant::now()) else {
             return Err(explain(&job, Halt::Trouble(Trouble::Lost(why))));
         };
         (job.onlooker)(Notice::Retrying { why, again_in_s: pause.as_secs_f64() });
@@ -68,31 +63,11 @@ pub async fn run(job: Job) -> Result<Change, Error> {
     }
 }
 
-struct Backoff {
-    next: Duration,
-    since: Instant,
-}
-
-impl Backoff {
-    fn new() -> Self {
-        Self { next: BACKOFF_FIRST, since: Instant::now() }
-    }
-
-    fn next(&mut self) -> Option<Duration> {
-        if self.since.elapsed() > GIVE_UP_AFTER {
-            return None;
-        }
-        let pause = self.next;
-        self.next = (pause * 2).min(BACKOFF_MAX);
-        Some(pause)
-    }
-}
-
-/// Claims the change, works on it until it has settled, and gives it up again, whatever happened. `held` is true
-/// from the first claim on.
-async fn attempt(job: &Job, ask: &mut Option<Verb>, held: &mut bool) -> Result<Change, Halt> {
+/// Claims the change, works on it until it has settled, and gives it up again, whatever happened. `claimed` is
+/// when it was last claimed, in this attempt or an earlier one.
+async fn attempt(job: &Job, ask: &mut Option<Verb>, claimed: &mut Option<Instant>) -> Result<Change, Halt> {
     let mut session = Session::open(&job.server).await?;
-    writable(&mut session, *held).await?;
+    writable(&mut session, claimed.is_some()).await?;
     let change = load(&mut session, job.change).await?;
     if change.state.ended() {
         // An earlier process may have been killed between its last two statements.
@@ -104,7 +79,7 @@ async fn attempt(job: &Job, ask: &mut Option<Verb>, held: &mut bool) -> Result<C
         store::create_stream(&mut session, change.id).await?;
     }
     let ownership = fence::claim(&job.server, &mut session, job.change).await?;
-    *held = true;
+    *claimed = Some(Instant::now());
     let change = load(&mut session, job.change).await?;
     let mut driver = Driver { job, session, ownership, change };
     let mut result = driver.drive(ask).await;

@@ -6,6 +6,7 @@
 //! command that started it, a later command, or a long-lived agent. Nothing is handed from one to the next but
 //! what is on the server.
 
+mod backoff;
 mod driver;
 mod halt;
 mod line;

@@ -9,7 +9,7 @@ use rsc::session::Session;
 use rsc::settings::{Server, SslMode};
 use tokio::time::sleep;
 
-use crate::support::process::rsc;
+use crate::support::process::{bare, rsc};
 use crate::support::server::{Options, Server as MysqlServer};
 use crate::support::shared;
 use crate::support::table::Table;
@@ -185,6 +185,43 @@ async fn a_process_that_slept_through_a_takeover_wakes_up_harmless() {
     sleeper.ended().await.well();
 }
 
+/// The owner is stopped, so the wish waits when the connection of the command that made it is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_loses_its_connection_says_that_its_wish_may_still_be_granted() {
+    let mut table = Table::create("id int PRIMARY KEY, a int").await;
+    let arguments =
+        ["--output", "json", "migrate", "--database", &table.schema, "--table", "t", "--alter", "ADD b int"];
+    let mut owner = rsc(shared(), &[&arguments[..], &["--agent", "stay"]].concat()).start();
+    owner.says("\"following\"").await;
+    let started: serde_json::Value = serde_json::from_str(owner.stdout().lines().next().unwrap()).unwrap();
+    let id = started["id"].as_u64().unwrap();
+    owner.signal("STOP");
+    // An account of its own, so that its connection can be told from all others.
+    let user = table.schema.clone();
+    table.run(&format!("CREATE USER {user}@'%'")).await;
+    table.run(&format!("GRANT ALL ON *.* TO {user}@'%'")).await;
+    let (port, change) = (shared().port().to_string(), id.to_string());
+    let connection = ["--host", "127.0.0.1", "--port", &port, "--user", &user];
+    let mut asking = bare(&[&connection[..], &["--output", "json", "revert", &change]].concat()).start();
+    let asked = format!("SELECT COUNT(*) FROM _rsc.request WHERE change_id = {id}");
+    while table.all::<u64>(&asked).await == [0] {
+        assert!(asking.try_ended().is_none(), "{}", asking.stdout());
+        sleep(Duration::from_millis(10)).await;
+    }
+    let mine = format!("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = '{user}'");
+    let connections: Vec<u64> = table.all(&mine).await;
+    assert_eq!(connections.len(), 1);
+    table.run(&format!("KILL {}", connections[0])).await;
+    let ended = asking.ended().await;
+    owner.signal("CONT");
+    assert_eq!(ended.code, 5, "{ended:#?}");
+    assert!(ended.stdout.contains("may grant it still"), "{ended:#?}");
+    assert!(ended.stdout.contains(&format!("rsc status {id}")), "{ended:#?}");
+    owner.says("\"reverted\"").await;
+    table.asked("complete", id).await;
+    owner.ended().await.well();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_huge_transaction_goes_through_the_stream_in_parts() {
     let mut table = Table::create("id int PRIMARY KEY, a int, title varchar(20) NOT NULL DEFAULT ''").await;
@@ -337,4 +374,136 @@ async fn a_change_is_not_driven_on_a_read_only_server() {
     assert_eq!(tables, ["_rsc1_t_old", "t"]);
     conn.query_drop("SET GLOBAL read_only = OFF").await.unwrap();
     rsc(&server, &["revert", "1"]).run().await.well();
+}
+
+/// Lets the swap last long enough, with the tables locked and the last window committed, for a client to run into it.
+#[cfg(debug_assertions)]
+const SLOW_SWAP: &str = "swap.commit.before:delay,swap.commit.after:delay";
+#[cfg(debug_assertions)]
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
+
+/// A client's UPDATE that waits for the tables that `rsc` has locked; `None` if it came too late for that.
+#[cfg(debug_assertions)]
+async fn client_at_the_lock(
+    table: &mut Table,
+    rsc: &mut crate::support::process::Running,
+) -> Option<tokio::task::JoinHandle<mysql_async::Result<u64>>> {
+    let locks = |status: &str, kind: &str| {
+        format!(
+            "SELECT COUNT(*) FROM performance_schema.metadata_locks WHERE OBJECT_SCHEMA = '{}' \
+             AND OBJECT_NAME = 't' AND LOCK_STATUS = '{status}' AND LOCK_TYPE = '{kind}'",
+            table.schema
+        )
+    };
+    let (locked, waiting) = (locks("GRANTED", "SHARED_NO_READ_WRITE"), locks("PENDING", "SHARED_WRITE"));
+    while table.all::<u64>(&locked).await == [0] {
+        if rsc.try_ended().is_some() {
+            return None;
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+    let update = format!("UPDATE {}.t SET a = a + 1 WHERE id = 1", table.schema);
+    let client = tokio::spawn(async move {
+        let mut conn = shared().conn().await?;
+        conn.query_drop(update).await?;
+        Ok(conn.affected_rows())
+    });
+    while table.all::<u64>(&waiting).await == [0] {
+        if client.is_finished() {
+            assert_eq!(client.await.unwrap().unwrap(), 1);
+            return None;
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+    Some(client)
+}
+
+#[cfg(debug_assertions)]
+async fn answered(client: tokio::task::JoinHandle<mysql_async::Result<u64>>) {
+    let answer = tokio::time::timeout(ANSWERED_WITHIN, client).await.expect("the client still waits");
+    assert_eq!(answer.unwrap().expect("the client gets an error"), 1);
+}
+
+/// What both tables hold of the row that clients added to. The shadow follows only when somebody drives it.
+#[cfg(debug_assertions)]
+async fn nothing_was_lost(mut table: Table, id: u64) {
+    let updates: Vec<i32> = table.all("SELECT a FROM t WHERE id = 1").await;
+    assert!(updates[0] > 0, "{updates:?}");
+    for verb in ["revert", "reapply", "revert"] {
+        table.asked(verb, id).await;
+        let row: Vec<i32> = table.all("SELECT a FROM t WHERE id = 1").await;
+        assert_eq!(row, updates, "after {verb}");
+    }
+    let titles: Vec<String> = table.all("SELECT title FROM t ORDER BY id").await;
+    assert_eq!(titles, ["one", "two"]);
+    table.asked("complete", id).await;
+}
+
+#[cfg(debug_assertions)]
+async fn migrated_table() -> (Table, u64) {
+    let mut table = Table::create("id int PRIMARY KEY, a int, title varchar(20)").await;
+    table.run("INSERT INTO t VALUES (1, 0, 'one'), (2, 0, 'two')").await;
+    let id = table.migrated("DROP COLUMN title", &[]).await;
+    (table, id)
+}
+
+#[cfg(debug_assertions)]
+async fn has_title(table: &mut Table) -> bool {
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.COLUMNS \
+         WHERE TABLE_SCHEMA = '{}' AND TABLE_NAME = 't' AND COLUMN_NAME = 'title'",
+        table.schema
+    );
+    table.all::<u64>(&sql).await == [1]
+}
+
+/// The server sees the end of the connection, gives the locks back, and the client goes on with the table as it was.
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_waits_in_the_swap_is_answered_when_rsc_is_killed_with_the_locks() {
+    let (mut table, id) = migrated_table().await;
+    let mut waited = 0;
+    // A slow machine may let the client come too late.
+    for _ in 0..5 {
+        let fault = format!("{SLOW_SWAP},swap.rename.before:kill");
+        let mut reverting = rsc(shared(), &["revert", &id.to_string()]).env("RSC_FAULT", &fault).start();
+        let Some(client) = client_at_the_lock(&mut table, &mut reverting).await else { continue };
+        let ended = reverting.ended().await;
+        assert_eq!(ended.code, -1, "{ended:#?}");
+        assert!(ended.stderr.contains("struck: swap.rename.before"), "{ended:#?}");
+        answered(client).await;
+        assert!(!has_title(&mut table).await, "it was killed before the RENAME");
+        waited += 1;
+        break;
+    }
+    assert_eq!(waited, 1, "no client ever waited");
+    nothing_was_lost(table, id).await;
+}
+
+/// A stopped process keeps its connection, so the server ends it after `IDLE_MAX_S`.
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_waits_in_the_swap_is_answered_when_rsc_is_stopped_with_the_locks() {
+    let (mut table, id) = migrated_table().await;
+    let mut waited = 0;
+    // A slow machine may let the client, or the signal, come too late.
+    for verb in ["revert", "reapply", "revert", "reapply", "revert"] {
+        let title = has_title(&mut table).await;
+        let mut asked = rsc(shared(), &[verb, &id.to_string()]).env("RSC_FAULT", SLOW_SWAP).start();
+        let Some(client) = client_at_the_lock(&mut table, &mut asked).await else {
+            asked.ended().await.well();
+            continue;
+        };
+        asked.signal("STOP");
+        answered(client).await;
+        let before_the_rename = has_title(&mut table).await == title;
+        asked.signal("CONT");
+        asked.ended().await.well();
+        if before_the_rename {
+            waited += 1;
+            break;
+        }
+    }
+    assert_eq!(waited, 1, "no client ever waited");
+    nothing_was_lost(table, id).await;
 }

@@ -14,6 +14,7 @@ mod private_server;
 mod projection;
 mod retention;
 mod row_images;
+mod soak;
 mod support;
 mod tidy;
 mod unique_values;

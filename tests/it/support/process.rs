@@ -153,22 +153,31 @@ impl Running {
         assert!(sent.is_ok_and(|status| status.success()), "{order}");
     }
 
-    pub async fn ended(mut self) -> Ended {
-        let asked = Instant::now();
-        let status = loop {
-            match self.child.try_wait() {
-                Ok(Some(status)) => break status,
-                Ok(None) if asked.elapsed() < ENOUGH => sleep(LOOK_EVERY).await,
-                other => panic!("rsc {} does not end: {other:?}\n{}", self.shown, self.all()),
-            }
-        };
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended, if it has.
+    pub fn try_ended(&mut self) -> Option<Ended> {
+        let status = self.child.try_wait().unwrap_or_else(|e| panic!("rsc {}: {e}", self.shown))?;
         let took = self.started.elapsed();
         for reader in self.readers.drain(..) {
             reader.join().unwrap_or_else(|_| panic!("a reader of rsc {}", self.shown));
         }
         // -1: ended by a signal.
         let code = status.code().unwrap_or(-1);
-        Ended { code, stdout: self.stdout(), stderr: self.stderr.text(), took }
+        Some(Ended { code, stdout: self.stdout(), stderr: self.stderr.text(), took })
+    }
+
+    pub async fn ended(mut self) -> Ended {
+        let asked = Instant::now();
+        loop {
+            if let Some(ended) = self.try_ended() {
+                return ended;
+            }
+            assert!(asked.elapsed() < ENOUGH, "rsc {} does not end\n{}", self.shown, self.all());
+            sleep(LOOK_EVERY).await;
+        }
     }
 
     fn all(&self) -> String {
