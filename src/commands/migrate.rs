@@ -32,11 +32,8 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
     };
     let until = if migrate.agent == Agent::Stay { Until::Ended } else { Until::Settled };
     let change = engine::run(context.job(id, ask, until)).await?;
-    match (change.state, migrate.agent) {
-        (State::Revertible, Agent::Auto) => {
-            context.printer.remark(&agent::hand_over(context, change.id).await?)
-        }
-        _ => {}
+    if (change.state, migrate.agent) == (State::Revertible, Agent::Auto) {
+        context.printer.remark(&agent::hand_over(context, change.id).await?);
     }
     context.printer.done(&change, &hint(&change));
     Ok(())

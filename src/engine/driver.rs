@@ -27,8 +27,6 @@ use crate::session::Session;
 const WINDOW_CHECK: Duration = Duration::from_secs(1);
 /// A pause is looked at so often.
 const STILL: Duration = Duration::from_millis(100);
-/// While nothing moves, the place in the binlog grows old; looked at so often.
-const STILL_LOOK: Duration = Duration::from_secs(2);
 /// Between two attempts to swap.
 const SWAP_PAUSE_FIRST: Duration = Duration::from_secs(1);
 const SWAP_PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -306,14 +304,10 @@ impl Driver<'_> {
     async fn stand_still(&mut self, line: &mut Line) -> Result<(), Halt> {
         self.tell(Notice::Paused);
         let needed_since = line.needed_since().await?;
-        let mut looked = Instant::now();
         loop {
             line.breathe().await?;
+            line.look_after_binlogs(needed_since).await?;
             tokio::time::sleep(STILL).await;
-            if looked.elapsed() >= STILL_LOOK {
-                looked = Instant::now();
-                line.look_after_binlogs(needed_since).await?;
-            }
         }
     }
 

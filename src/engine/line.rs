@@ -31,8 +31,9 @@ pub const WINDOW_BYTES: usize = 16 << 20;
 /// A request is answered within a second: looked for so often.
 const REQUESTS_EVERY: Duration = Duration::from_millis(200);
 const NOTICE_EVERY: Duration = Duration::from_millis(500);
-/// A warning is worth a line so often.
-const BINLOGS_EVERY: Duration = Duration::from_secs(60);
+/// Whether binlogs run short is looked at so often, and a warning is worth a line so often.
+const BINLOGS_LOOK: Duration = Duration::from_secs(2);
+const BINLOGS_WARNED: Duration = Duration::from_secs(60);
 
 /// How the next window is applied. After a conflict with more care than usual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +97,8 @@ pub struct Line {
     pub saved_at: Instant,
     asked_at: Instant,
     noticed_at: Instant,
-    /// The last warning about binlogs.
-    binlogs_at: Option<Instant>,
+    /// When to look whether binlogs run short.
+    binlogs_next: Instant,
 }
 
 impl Line {
@@ -147,7 +148,7 @@ impl Line {
             saved_at: now,
             asked_at: now,
             noticed_at: now.checked_sub(NOTICE_EVERY).unwrap_or(now),
-            binlogs_at: None,
+            binlogs_next: now,
         })
     }
 
@@ -201,12 +202,13 @@ impl Line {
 
     /// Warns while there is time: what the stream needs next may be purged before it gets there.
     pub async fn look_after_binlogs(&mut self, needed_since: u64) -> Result<(), Trouble> {
-        if self.binlogs_at.is_some_and(|at| at.elapsed() < BINLOGS_EVERY) {
+        if Instant::now() < self.binlogs_next {
             return Ok(());
         }
+        self.binlogs_next = Instant::now() + BINLOGS_LOOK;
         let kept_s = retention::kept_s(&mut self.control).await?;
         if let Some(shortage) = shortage(self.now().await?, needed_since, kept_s) {
-            self.binlogs_at = Some(Instant::now());
+            self.binlogs_next = Instant::now() + BINLOGS_WARNED;
             self.tell(Notice::BinlogsShort(shortage));
         }
         Ok(())

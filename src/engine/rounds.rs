@@ -62,10 +62,12 @@ enum Until<'t> {
 }
 
 impl Until<'_> {
-    fn is_met(&self, position: &GtidSet) -> bool {
+    /// What is yet to come before it is met. Kept instead of asked for: a set of transactions may have thousands of holes,
+    /// and the stream thousands of transactions a second.
+    fn missing(&self, position: &GtidSet) -> Option<GtidSet> {
         match self {
-            Until::Reached(target) => position.contains_set(target),
-            Until::Quiet => false,
+            Until::Reached(target) => Some(target.subtract(position)),
+            Until::Quiet => None,
         }
     }
 }
@@ -362,7 +364,8 @@ impl Line {
         let mut any = false;
         let started = Instant::now();
         self.net.clear();
-        while !until.is_met(&reached) {
+        let mut missing = until.missing(&reached);
+        while missing.as_ref().is_none_or(|missing| !missing.is_empty()) {
             match self.reader.read(&mut self.net, PATIENCE).await? {
                 Beat::Rows if self.full() => {
                     any = true;
@@ -371,6 +374,9 @@ impl Line {
                 Beat::Rows | Beat::Passed => {}
                 Beat::Committed(source, gno) => {
                     reached.insert(&source, gno);
+                    if let Some(missing) = &mut missing {
+                        missing.remove(&source, gno);
+                    }
                     if self.nearly_full() || (started.elapsed() > WINDOW_AGE && !self.care.whole()) {
                         break;
                     }

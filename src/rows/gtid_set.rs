@@ -168,6 +168,15 @@ impl GtidSet {
         self.insert_interval(source, Interval { first: gno, last: gno });
     }
 
+    /// Takes one transaction out; nothing happens if it is not in.
+    pub fn remove(&mut self, source: &Source, gno: u64) {
+        let Some(intervals) = self.sources.get_mut(source) else { return };
+        *intervals = intervals.subtract(&Intervals(vec![Interval { first: gno, last: gno }]));
+        if intervals.0.is_empty() {
+            self.sources.remove(source);
+        }
+    }
+
     pub fn contains(&self, source: &Source, gno: u64) -> bool {
         self.sources.get(source).is_some_and(|i| i.contains(Interval { first: gno, last: gno }))
     }
@@ -464,6 +473,12 @@ mod tests {
                     prop_assert_eq!(a.contains(&source, gno), na.contains(&(source.clone(), gno)));
                 }
             }
+            let mut rest = a;
+            for (source, gno) in &nb {
+                rest.remove(source, *gno);
+                prop_assert!(is_normal(&rest));
+            }
+            prop_assert_eq!(rest, difference);
         }
 
         #[test]

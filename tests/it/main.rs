@@ -1,4 +1,5 @@
 mod agent;
+mod binlog_forms;
 mod command_line;
 mod concurrent_writers;
 mod detection;

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use futures_util::StreamExt;
 use mysql_async::binlog::events::{EventData, RowsEventData, TableMapEvent};
 use mysql_async::prelude::Queryable;
-use mysql_async::{BinlogStreamRequest, Conn, Sid};
+use mysql_async::{BinlogStreamRequest, Conn};
 use rsc::mysql::binlog::RowChange;
+use rsc::rows::gtid_set::GtidSet;
 use rsc::schema::table::Column;
 
 use crate::support::shared;
@@ -46,10 +47,11 @@ pub async fn position(conn: &mut Conn) -> String {
 pub async fn rows_events(position: &str, schema: &str, table: &str) -> Vec<Logged> {
     let mut conn = shared().conn().await.unwrap();
     conn.query_drop("SET @replica_uuid = UUID(), @slave_uuid = @replica_uuid").await.unwrap();
-    let done = position.split(',').filter(|sid| !sid.trim().is_empty());
-    let done: Vec<Sid> = done.map(|sid| sid.trim().parse().unwrap()).collect();
-    let request =
-        BinlogStreamRequest::new(rand::random()).with_gtid().with_gtid_set(done).with_non_blocking();
+    let done: GtidSet = position.parse().unwrap();
+    let request = BinlogStreamRequest::new(rand::random())
+        .with_gtid()
+        .with_gtid_set(done.to_sids())
+        .with_non_blocking();
     let mut stream = conn.get_binlog_stream(request).await.unwrap();
     let mut maps = HashMap::new();
     let mut logged = Vec::new();
