@@ -136,7 +136,10 @@ async fn try_statement(
             "the empty twin of the table disappeared while it was looked at",
         )));
     };
-    if !alter.rebuild_only && definition(&after.create) == definition(&table.create) {
+    // The twin has a counter only if the statement sets it.
+    let nothing =
+        definition(&after.create) == definition(&table.create) && after.auto_increment.is_none_or(|n| n <= 1);
+    if !alter.rebuild_only && nothing {
         return Err(refused(
             Told::new(format!("the statement changes nothing of {}", table.name.plain()))
                 .next("to rebuild the table as it is, use --alter \"FORCE\""),

@@ -337,7 +337,10 @@ impl Driver<'_> {
                 }
             }
             match line.swap(accept_parked).await? {
-                Attempt::Swapped(freeze) => return self.swapped(to, freeze).await,
+                Attempt::Swapped(freeze) => {
+                    self.swapped(to, freeze).await?;
+                    return Ok(line.turn().await?);
+                }
                 Attempt::Missed { why, blockers } => {
                     self.tell(Notice::SwapMissed { why, blockers, again_in_s: pause.as_secs_f64() });
                 }

@@ -162,19 +162,20 @@ fn same_definition(journaled: &str, table: &Table) -> Result<(), Trouble> {
     ))))
 }
 
-/// SHOW CREATE TABLE without the table's own name, the AUTO_INCREMENT counter, and the names that the server
-/// gives to CHECK constraints after the table.
+/// SHOW CREATE TABLE without the table's own name, the AUTO_INCREMENT counter, and the names of CHECK constraints,
+/// some of which the server makes from the table's. It lists them by their names, so their order tells nothing.
 pub fn definition(create: &str) -> String {
     let body = create.split_once(" (\n").map_or(create, |(_, body)| body);
-    let mut out = Vec::new();
+    let (mut out, mut checks) = (Vec::new(), Vec::new());
     for line in body.lines() {
-        let line = line.trim();
-        let line = match line.strip_prefix("CONSTRAINT ").and_then(|rest| rest.split_once(" CHECK ")) {
-            Some((_, check)) => format!("CHECK {check}"),
-            None => line.to_owned(),
-        };
-        out.push(without_counter(&line));
+        let line = line.trim().trim_end_matches(',');
+        match line.strip_prefix("CONSTRAINT ").and_then(|rest| rest.split_once(" CHECK ")) {
+            Some((_, check)) => checks.push(format!("CHECK {check}")),
+            None => out.push(without_counter(line)),
+        }
     }
+    checks.sort_unstable();
+    out.extend(checks);
     out.join("\n")
 }
 

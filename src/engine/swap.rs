@@ -40,7 +40,7 @@ pub enum Attempt {
 }
 
 impl Line {
-    /// Tries once to swap.
+    /// Tries once to swap. When it has happened, and is on record, the stream is to be [turned](Line::turn).
     pub async fn swap(&mut self, accept_parked: bool) -> Result<Attempt, Trouble> {
         let swap = self.sides.swap(self.change.id);
         if let Some(attempt) = self.someone_in_the_way(&swap).await? {
@@ -63,7 +63,6 @@ impl Line {
                 freeze.lock_wait_ms = milliseconds(granted - asked);
                 freeze.freeze_ms = milliseconds(granted.elapsed());
                 swap.relax(self.applier.session()).await?;
-                self.turn().await?;
                 Ok(Attempt::Swapped(freeze))
             }
             Err(trouble) => {
@@ -157,7 +156,7 @@ impl Line {
     }
 
     /// From here on the stream runs the other way.
-    async fn turn(&mut self) -> Result<(), Trouble> {
+    pub async fn turn(&mut self) -> Result<(), Trouble> {
         let sides = super::sides::Sides::look(&mut self.control, &self.change).await?;
         self.sides = sides;
         let ledger = self.sides.ledger(self.change.id);

@@ -432,16 +432,18 @@ impl Applier {
     }
 
     /// Staging must not change a value. The server warns about a few that it stores unchanged: ENUM index 0, and
-    /// FLOAT at the limit of its display width.
+    /// FLOAT at the limit of its display width. It also warns about the words of a statement.
     async fn judge_warnings(&mut self) -> Result<(), ApplyError> {
         let warnings = self.session.rows("SHOW WARNINGS").await?;
         let columns = &self.statements.projection().source;
         for warning in &warnings {
             let message = text(warning, 2).unwrap_or_default();
-            let harmless = columns.iter().any(|column| {
-                matches!(column.data_type.as_str(), "enum" | "float" | "double")
-                    && message.contains(&format!("'{}'", column.name))
-            });
+            let old_fashioned = number(warning, 1).is_some_and(|code| DEPRECATED.contains(&code));
+            let harmless = old_fashioned
+                || columns.iter().any(|column| {
+                    matches!(column.data_type.as_str(), "enum" | "float" | "double")
+                        && message.contains(&format!("'{}'", column.name))
+                });
             if !harmless {
                 return Err(ApplyError::Changed(message));
             }
@@ -449,6 +451,9 @@ impl Applier {
         Ok(())
     }
 }
+
+/// Warnings about utf8mb3, its collations, and other things that MySQL wants to give up.
+const DEPRECATED: [u64; 5] = [1287, 1681, 3719, 3720, 3778];
 
 /// A multi-row INSERT in the making.
 struct Staged {

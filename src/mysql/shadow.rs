@@ -27,20 +27,17 @@ pub async fn build(
     Ok(())
 }
 
-/// CHECK constraints have names that are unique in their schema, so the server names those of the shadow anew, in
-/// the order in which they stand in the table.
+/// CHECK constraints have names that are unique in their schema, so LIKE names those of the shadow anew: it numbers
+/// them in the order in which SHOW CREATE TABLE lists them.
 async fn renamed_checks(
     session: &mut Session,
     live: &TableName,
     shadow: &TableName,
 ) -> Result<Vec<(String, String)>, SqlError> {
-    let mut names = Vec::new();
-    for table in [live, shadow] {
-        let row = session.first(&format!("SHOW CREATE TABLE {table}")).await?;
-        names.push(check_names(&row.and_then(|row| text(&row, 1)).unwrap_or_default()));
-    }
-    let shadows = names.pop().unwrap_or_default();
-    Ok(names.pop().unwrap_or_default().into_iter().zip(shadows).collect())
+    let row = session.first(&format!("SHOW CREATE TABLE {live}")).await?;
+    let names = check_names(&row.and_then(|row| text(&row, 1)).unwrap_or_default());
+    let numbered = names.into_iter().enumerate();
+    Ok(numbered.map(|(i, name)| (name, format!("{}_chk_{}", shadow.table, i + 1))).collect())
 }
 
 /// What `alter` would make of `live`, asked of the server. Leaves nothing behind; what a probe that was killed has

@@ -1,5 +1,7 @@
 mod agent;
 mod binlog_forms;
+#[cfg(debug_assertions)]
+mod cases;
 mod command_line;
 mod concurrent_writers;
 mod detection;

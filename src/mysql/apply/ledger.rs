@@ -138,7 +138,10 @@ impl Applier {
             self.stage_delta(plan, net.rows()).await?;
         }
         let kept = self.clear_the_way(moved, gone).await?;
-        let mut pieces: Vec<Piece> = vec![net.rows().collect()];
+        let mut all: Piece = net.rows().collect();
+        // Of two rows that exclude each other the same one is parked every time.
+        all.sort_unstable_by_key(|(key, _)| *key);
+        let mut pieces = vec![all];
         while let Some(piece) = pieces.pop().filter(|piece| !piece.is_empty()) {
             self.session.run(&format!("DELETE FROM {}", Staging::Delta.name())).await?;
             let staged = self.stage_delta(plan, piece.iter().copied()).await?;

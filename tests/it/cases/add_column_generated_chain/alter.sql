@@ -1,0 +1,1 @@
+ALTER TABLE t ADD COLUMN b int AS (id + 1), ADD COLUMN c int AS (b * 2) STORED;

@@ -1,0 +1,1 @@
+ALTER TABLE t ADD COLUMN b varchar(40) AS (concat(a, '!')) STORED, ADD KEY b_key (b);

@@ -1,0 +1,1 @@
+ALTER TABLE t ADD COLUMN b int NOT NULL, ADD COLUMN c varchar(9) NOT NULL, ADD COLUMN e enum('p','q') NOT NULL, ADD COLUMN f set('p','q') NOT NULL, ADD COLUMN g json NOT NULL;

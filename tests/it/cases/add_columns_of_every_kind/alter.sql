@@ -1,0 +1,1 @@
+ALTER TABLE t ADD (b tinyint, c smallint unsigned DEFAULT 7, d mediumint, e bigint, f decimal(20,5) DEFAULT 1.5, g float, h double, i bit(10) DEFAULT b'101', j year, k time(3), l timestamp NULL, m datetime(6), n char(5), o binary(4), p varbinary(9), q tinytext, r mediumblob, s geometry, u json);

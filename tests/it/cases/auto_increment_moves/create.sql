@@ -1,0 +1,2 @@
+CREATE TABLE t (id int NOT NULL AUTO_INCREMENT PRIMARY KEY, n int NOT NULL, a varchar(20), UNIQUE KEY nk (n));
+INSERT INTO t VALUES (1, 1, 'x'), (2, 2, NULL);

@@ -1,0 +1,1 @@
+ALTER TABLE t MODIFY id int NOT NULL;

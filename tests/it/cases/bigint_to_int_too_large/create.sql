@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, v bigint);
+INSERT INTO t VALUES (1, 1), (2, 3000000000);

@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, v bigint unsigned);
+INSERT INTO t VALUES (1, 0), (2, 9223372036854775807);

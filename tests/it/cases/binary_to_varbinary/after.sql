@@ -1,0 +1,1 @@
+UPDATE t SET v = x'01020304' WHERE id = 1;

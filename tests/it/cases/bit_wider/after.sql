@@ -1,0 +1,1 @@
+UPDATE t SET v = b'11' WHERE id = 1;

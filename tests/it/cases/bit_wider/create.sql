@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, v bit(5));
+INSERT INTO t VALUES (1, b'10101'), (2, NULL);

@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, v boolean);
+INSERT INTO t VALUES (1, TRUE), (2, FALSE), (3, NULL);

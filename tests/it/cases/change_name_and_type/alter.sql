@@ -1,0 +1,1 @@
+ALTER TABLE t CHANGE c cc bigint NULL COMMENT 'wide';

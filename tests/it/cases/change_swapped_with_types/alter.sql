@@ -1,0 +1,1 @@
+ALTER TABLE t CHANGE a b varchar(30), CHANGE b a varchar(40);

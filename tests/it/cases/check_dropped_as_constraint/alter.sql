@@ -1,0 +1,1 @@
+ALTER TABLE t DROP CONSTRAINT aa_last, ADD COLUMN b int;

@@ -1,0 +1,1 @@
+ALTER TABLE t ADD CONSTRAINT small_n CHECK (n < 50);

@@ -1,0 +1,1 @@
+UPDATE t SET v = 'ä' WHERE id = 1;

@@ -1,0 +1,1 @@
+ALTER TABLE t MODIFY a varchar(20) COMMENT 'a; comment, with \'signs\'';

@@ -1,0 +1,2 @@
+UPDATE t SET v = '2021-01-01 00:00:00' WHERE id = 1;
+UPDATE t SET v = '2021-01-01 10:00:00' WHERE id = 2;

@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, v date);
+INSERT INTO t VALUES (1, '2020-02-29'), (2, NULL);

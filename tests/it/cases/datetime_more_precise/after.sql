@@ -1,0 +1,1 @@
+UPDATE t SET v = '2021-01-01 00:00:00.5' WHERE id = 1;

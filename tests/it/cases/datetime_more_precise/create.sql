@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, v datetime);
+INSERT INTO t VALUES (1, '2020-02-29 23:59:59'), (2, '1000-01-01 00:00:00'), (3, NULL);

@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, v datetime);
+INSERT INTO t VALUES (1, '1960-01-01 00:00:00');

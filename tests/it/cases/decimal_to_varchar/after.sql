@@ -1,0 +1,1 @@
+UPDATE t SET v = '7.000000' WHERE id = 1;

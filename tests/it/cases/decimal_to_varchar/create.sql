@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, v decimal(20,6));
+INSERT INTO t VALUES (1, -999999.500000), (2, 0.25);

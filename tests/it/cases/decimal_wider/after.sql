@@ -1,0 +1,1 @@
+UPDATE t SET v = 0.123456 WHERE id = 1;

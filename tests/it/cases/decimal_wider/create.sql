@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, v decimal(10,2));
+INSERT INTO t VALUES (1, -99999999.99), (2, 0.01), (3, NULL);

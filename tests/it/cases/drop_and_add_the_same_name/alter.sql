@@ -1,0 +1,1 @@
+ALTER TABLE t DROP COLUMN title, ADD COLUMN title int DEFAULT 3;

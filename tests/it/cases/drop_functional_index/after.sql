@@ -1,0 +1,1 @@
+INSERT INTO t VALUES (20, 'twenty', 1);

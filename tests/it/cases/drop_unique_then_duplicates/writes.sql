@@ -1,0 +1,3 @@
+INSERT INTO t VALUES (3, 'y', 30);
+UPDATE t SET n = 11 WHERE id = 1;
+UPDATE t SET id = 5 WHERE id = 2;

@@ -1,0 +1,1 @@
+UPDATE t SET v = 'x' WHERE id = 1;

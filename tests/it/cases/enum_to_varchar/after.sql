@@ -1,0 +1,1 @@
+UPDATE t SET v = 'zz' WHERE id = 1;

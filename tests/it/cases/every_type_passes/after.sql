@@ -1,0 +1,1 @@
+UPDATE t SET q = 'new', z = '[]' WHERE id = 2;

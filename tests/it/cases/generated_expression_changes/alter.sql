@@ -1,0 +1,1 @@
+ALTER TABLE t MODIFY g int AS (n + 100) STORED;

@@ -1,0 +1,1 @@
+UPDATE t SET v = '{"b": 1}' WHERE id = 1;

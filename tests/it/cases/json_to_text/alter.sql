@@ -1,0 +1,1 @@
+ALTER TABLE t MODIFY v longtext CHARACTER SET utf8mb4;

@@ -1,0 +1,1 @@
+UPDATE t SET v = 'no json' WHERE id = 2;

@@ -1,0 +1,1 @@
+UPDATE t SET v = 16777215 WHERE id = 1;

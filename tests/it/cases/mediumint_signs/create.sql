@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, v mediumint);
+INSERT INTO t VALUES (1, 8388607), (2, 0);

@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, v mediumint);
+INSERT INTO t VALUES (1, -32768), (2, 32767);

@@ -1,0 +1,2 @@
+UPDATE t SET b = 9 WHERE id = 2;
+DELETE FROM t WHERE id = 3;

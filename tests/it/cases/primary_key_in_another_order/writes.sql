@@ -1,0 +1,2 @@
+INSERT INTO t VALUES (3, 3, 3);
+UPDATE t SET a = 7 WHERE id = 1;

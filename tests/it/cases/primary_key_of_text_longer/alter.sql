@@ -1,0 +1,1 @@
+ALTER TABLE t MODIFY id varchar(50) COLLATE utf8mb4_bin NOT NULL;

@@ -1,0 +1,1 @@
+ALTER TABLE t ADD COLUMN b char(36) DEFAULT (uuid());

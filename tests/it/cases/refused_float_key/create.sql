@@ -1,0 +1,1 @@
+CREATE TABLE t (id double PRIMARY KEY, a varchar(20));

@@ -1,0 +1,3 @@
+CREATE TABLE t (id int PRIMARY KEY, a varchar(20));
+INSERT INTO t VALUES (1, 'x'), (2, NULL);
+CREATE TABLE child (id int PRIMARY KEY, p int, CONSTRAINT from_child FOREIGN KEY (p) REFERENCES t (id));

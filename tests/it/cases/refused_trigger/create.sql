@@ -1,0 +1,3 @@
+CREATE TABLE t (id int PRIMARY KEY, a varchar(20));
+INSERT INTO t VALUES (1, 'x'), (2, NULL);
+CREATE TRIGGER tr_one BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 'x';

@@ -1,0 +1,1 @@
+ALTER TABLE t /*!80000 ADD COLUMN b int */;

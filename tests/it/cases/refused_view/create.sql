@@ -1,0 +1,2 @@
+CREATE TABLE base (id int PRIMARY KEY);
+CREATE VIEW t AS SELECT * FROM base;

@@ -1,0 +1,1 @@
+UPDATE t SET a2 = 'after' WHERE id = 1;

@@ -1,0 +1,1 @@
+UPDATE t SET b = 'after', d = 'd' WHERE id = 1;

@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, a varchar(20), n int, g int AS (n + 1));
+INSERT INTO t (id, a, n) VALUES (1, 'x', 4);

@@ -1,0 +1,1 @@
+ALTER TABLE t RENAME INDEX ka TO kb;

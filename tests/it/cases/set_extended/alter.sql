@@ -1,0 +1,1 @@
+ALTER TABLE t MODIFY v set('a','b','c');

@@ -1,0 +1,1 @@
+UPDATE t SET v = 'a,c' WHERE id = 1;

@@ -1,0 +1,1 @@
+ALTER TABLE t ADD COLUMN b int DEFAULT 3, DROP COLUMN title, MODIFY a varchar(50), CHANGE n m bigint NOT NULL DEFAULT 4, ADD KEY mk (m), COMMENT='all';

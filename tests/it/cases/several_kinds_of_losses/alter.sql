@@ -1,0 +1,1 @@
+ALTER TABLE t MODIFY a varchar(50), MODIFY n int, MODIFY e enum('p','q'), DROP KEY uk;

@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, a varchar(20), p point NOT NULL SRID 4326);
+INSERT INTO t VALUES (1, 'x', ST_SRID(POINT(1, 2), 4326)), (2, NULL, ST_SRID(POINT(3, 4), 4326));

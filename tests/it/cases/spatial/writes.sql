@@ -1,0 +1,1 @@
+INSERT INTO t VALUES (3, 'y', ST_SRID(POINT(5, 6), 4326));

@@ -1,0 +1,1 @@
+UPDATE t SET v = '2100-01-01 00:00:00' WHERE id = 1;

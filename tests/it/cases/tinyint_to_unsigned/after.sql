@@ -1,0 +1,1 @@
+UPDATE t SET v = 255 WHERE id = 1;

@@ -1,0 +1,1 @@
+ALTER TABLE t MODIFY g bigint AS (n + 1) STORED;

@@ -1,0 +1,1 @@
+ALTER TABLE t DROP KEY nk, ADD UNIQUE KEY nk (n, a);

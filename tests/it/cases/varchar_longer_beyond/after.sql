@@ -1,0 +1,2 @@
+UPDATE t SET v = repeat('x', 200) WHERE id = 1;
+INSERT INTO t VALUES (7, '12345678901');

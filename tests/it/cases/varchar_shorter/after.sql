@@ -1,0 +1,1 @@
+UPDATE t SET v = 'short' WHERE id = 1;

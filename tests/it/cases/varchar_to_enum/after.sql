@@ -1,0 +1,1 @@
+UPDATE t SET v = 'a' WHERE id = 2;

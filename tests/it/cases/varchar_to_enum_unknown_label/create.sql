@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, v varchar(10));
+INSERT INTO t VALUES (1, 'a'), (2, 'q');

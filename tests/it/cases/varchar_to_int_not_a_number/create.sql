@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, v varchar(20));
+INSERT INTO t VALUES (1, '5'), (2, '12abc');

@@ -1,0 +1,1 @@
+ALTER TABLE t ADD KEY vk (v), ADD COLUMN z int;

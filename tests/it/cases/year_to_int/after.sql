@@ -1,0 +1,1 @@
+UPDATE t SET v = 1999 WHERE id = 1;

@@ -1,0 +1,2 @@
+CREATE TABLE t (id int PRIMARY KEY, v year);
+INSERT INTO t VALUES (1, 1901), (2, 2155), (3, 0), (4, NULL);
