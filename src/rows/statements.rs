@@ -22,7 +22,8 @@
 //! Nothing here ignores or replaces a duplicate.
 
 use super::key_range::{self, Bound, Frontier};
-use crate::schema::projection::{KeyColumn, Projection};
+use crate::schema::conversion;
+use crate::schema::projection::{KeyColumn, Mapped, Projection};
 use crate::schema::table::{Column, Key, TableName, quote, same_name};
 
 /// Staged values may be what strict mode would not accept from a literal, though the table holds them: zero and
@@ -174,7 +175,7 @@ impl Statements {
             .mapped
             .iter()
             .filter(|m| !self.equal_means_identical(m.source))
-            .map(|m| format!("_rsc_s.{} = {}", quote(&m.target.name), self.value(m.source)))
+            .map(|m| format!("_rsc_s.{} = {}", quote(&m.target.name), self.value(m)))
             .collect();
         for own in self.projection.target_only.iter().filter(|o| o.column.on_update()) {
             let name = quote(&own.column.name);
@@ -335,7 +336,7 @@ impl Statements {
 
     /// Mapped columns only.
     fn mapped_lists(&self) -> (Vec<String>, Vec<String>) {
-        self.projection.mapped.iter().map(|m| (quote(&m.target.name), self.value(m.source))).unzip()
+        self.projection.mapped.iter().map(|m| (quote(&m.target.name), self.value(m))).unzip()
     }
 
     /// Mapped columns, and the target's own columns that cannot be left out.
@@ -350,8 +351,10 @@ impl Statements {
         (names, values)
     }
 
-    fn value(&self, source: usize) -> String {
-        format!("d.{}", quote(&self.projection.source[source].name))
+    fn value(&self, mapped: &Mapped) -> String {
+        let from = &self.projection.source[mapped.source];
+        let value = format!("d.{}", quote(&from.name));
+        conversion::expression(from, &mapped.target, self.projection.manner, &value)
     }
 
     fn shadow_by_key(&self) -> String {
@@ -407,7 +410,8 @@ fn define(name: &str, column: &Column, nullable: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::projection::{Mapped, TargetOnly};
+    use crate::schema::conversion::Manner;
+    use crate::schema::projection::TargetOnly;
 
     fn column(name: &str, data_type: &str) -> Column {
         Column {
@@ -434,6 +438,7 @@ mod tests {
             key: vec![KeyColumn { source: 0, target: column("id", "bigint"), recollate: false }],
             source_key: "PRIMARY".into(),
             target_key: "PRIMARY".into(),
+            manner: Manner::Nearest,
         };
         Statements::new(projection, TableName::new("d", "t"), TableName::new("d", "_rsc1_t_old"))
     }

@@ -4,7 +4,7 @@
 //! statement come only the things that the definitions cannot show: renames, and that a column was dropped and
 //! added again under its old name.
 
-use super::conversion;
+use super::conversion::{self, Manner};
 use super::key;
 use super::statement::Alter;
 use super::table::{Column, Key, Table, same_name};
@@ -20,8 +20,11 @@ pub enum Unmappable {
         "no primary or unique key is over the same columns before and after, so a row could not be found on both sides"
     )]
     NoSharedKey,
-    #[error("this version does not convert column {column} from {from} to {to}")]
-    Conversion { column: String, from: String, to: String },
+    #[error(
+        "column {column} cannot be converted from {from} to {to} and back as MySQL would: {why}; \
+         instead, add a column of the new type, fill it, and drop the old one in a change of its own"
+    )]
+    Conversion { column: String, from: String, to: String, why: &'static str },
     #[error(
         "column {column} is part of the key that finds a row, and {from} and {to} do not keep the same keys apart"
     )]
@@ -51,13 +54,14 @@ impl Mapping {
         let mut reasons = Vec::new();
         for &(o, n) in &pairs {
             let (from, to) = (&old.columns[o], &new.columns[n]);
-            let written = !from.generated && !to.generated;
-            let exact = conversion::supported(from, to) && conversion::supported(to, from);
-            if written && !exact {
+            if let Some(why) = conversion::refusal(from, to)
+                && !(from.generated && to.generated)
+            {
                 reasons.push(Unmappable::Conversion {
                     column: from.name.clone(),
-                    from: from.column_type.clone(),
-                    to: to.column_type.clone(),
+                    from: described(from),
+                    to: described(to),
+                    why,
                 });
             }
         }
@@ -83,14 +87,16 @@ impl Mapping {
     /// Rows of the old definition become rows of the new one.
     pub fn forward(&self) -> Projection {
         let key = &self.old.keys[self.keys.0];
-        Projection::new(&self.old, &self.new, &self.pairs, key, &self.new.keys[self.keys.1].name)
+        let target_key = &self.new.keys[self.keys.1].name;
+        Projection::new(Manner::Strict, (&self.old, &self.new), &self.pairs, key, target_key)
     }
 
     /// Rows of the new definition become rows of the old one. Pages by the same columns in the old key's order.
     pub fn inverse(&self) -> Projection {
         let pairs: Vec<_> = self.pairs.iter().map(|&(o, n)| (n, o)).collect();
         let key = &self.new.keys[self.keys.1];
-        Projection::new(&self.new, &self.old, &pairs, key, &self.old.keys[self.keys.0].name)
+        let target_key = &self.old.keys[self.keys.0].name;
+        Projection::new(Manner::Nearest, (&self.new, &self.old), &pairs, key, target_key)
     }
 }
 
@@ -116,6 +122,14 @@ fn pair_columns(old: &Table, new: &Table, alter: &Alter) -> Result<Vec<(usize, u
     }
     pairs.sort_unstable();
     Ok(pairs)
+}
+
+/// The type, with the character set where it has one.
+fn described(column: &Column) -> String {
+    match &column.charset {
+        Some(charset) => format!("{} CHARACTER SET {charset}", column.column_type),
+        None => column.column_type.clone(),
+    }
 }
 
 fn key_conversions(old: &Table, new: &Table, pairs: &[(usize, usize)], key: &Key) -> Vec<Unmappable> {
@@ -193,10 +207,17 @@ pub struct Projection {
     /// The name of that key on the source, and on the target.
     pub source_key: String,
     pub target_key: String,
+    pub manner: Manner,
 }
 
 impl Projection {
-    fn new(source: &Table, target: &Table, pairs: &[(usize, usize)], key: &Key, target_key: &str) -> Self {
+    fn new(
+        manner: Manner,
+        (source, target): (&Table, &Table),
+        pairs: &[(usize, usize)],
+        key: &Key,
+        target_key: &str,
+    ) -> Self {
         let mapped = pairs
             .iter()
             .filter(|&&(_, t)| !target.columns[t].generated)
@@ -227,6 +248,7 @@ impl Projection {
             key: key_columns,
             source_key: key.name.clone(),
             target_key: target_key.into(),
+            manner,
         }
     }
 

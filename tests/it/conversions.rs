@@ -1,0 +1,369 @@
+//! Each pair of column types that rsc converts gives what a native ALTER TABLE gives, value by value.
+//!
+//! One table holds every value of a type in as many columns as there are types, so that one ALTER converts it to
+//! all of them. Not strict, it stores the nearest value everywhere and warns of exactly the rows that it refuses
+//! when strict; the test proves that, by altering what was not warned of in strict mode.
+
+mod kinds;
+
+use std::collections::HashMap;
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row};
+use rsc::mysql::inspect::{self, Found};
+use rsc::rows::statements::Statements;
+use rsc::schema::conversion::{self, Manner};
+use rsc::schema::projection::Mapping;
+use rsc::schema::statement::Alter;
+use rsc::schema::table::{Table, TableName};
+use rsc::session::Session;
+use rsc::settings::{self, SslMode};
+
+use crate::support::server::Server;
+use crate::support::shared;
+use kinds::{KINDS, Kind};
+
+const STRICT: &str = "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES";
+const LENIENT: &str = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES";
+
+/// What became of one value: its stored bytes, or that it was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fate {
+    Stored(String),
+    Refused(String),
+}
+
+impl Fate {
+    fn same(&self, other: &Fate) -> bool {
+        match (self, other) {
+            (Fate::Stored(a), Fate::Stored(b)) => a == b,
+            (Fate::Refused(_), Fate::Refused(_)) => true,
+            (Fate::Stored(_), Fate::Refused(_)) | (Fate::Refused(_), Fate::Stored(_)) => false,
+        }
+    }
+}
+
+type Fates = HashMap<usize, Fate>;
+
+fn settings(server: &Server) -> settings::Server {
+    settings::Server {
+        host: "127.0.0.1".into(),
+        port: server.port(),
+        socket: None,
+        user: "root".into(),
+        password: None,
+        ssl_mode: SslMode::Disabled,
+        ssl_ca: None,
+    }
+}
+
+/// An expression that tells stored values apart which differ in any bit.
+fn bits(column: &str, data_type: &str) -> String {
+    match data_type {
+        "float" | "double" => format!("CAST({column} * 1e0 AS CHAR)"),
+        "enum" | "set" | "bit" | "year" => format!("CAST({column} + 0 AS CHAR)"),
+        "json" => format!("CONCAT(JSON_TYPE({column}), ' ', JSON_STORAGE_SIZE({column}), ' ', {column})"),
+        "date" | "datetime" | "timestamp" | "time" | "decimal" => format!("CAST({column} AS CHAR)"),
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => format!("CAST({column} AS CHAR)"),
+        _ => format!("HEX({column})"),
+    }
+}
+
+fn hard(to: &Kind) -> bool {
+    ["js", "geo", "pt", "pt4326", "vec2", "vec3"].contains(&to.name)
+}
+
+/// The server's tables for values of one kind.
+struct Bench<'a> {
+    conn: Conn,
+    session: Session,
+    schema: String,
+    from: &'a Kind,
+    targets: &'a [&'a Kind],
+    /// NULL is the last row.
+    values: Vec<&'a str>,
+}
+
+impl<'a> Bench<'a> {
+    async fn new(server: &Server, from: &'a Kind, targets: &'a [&'a Kind]) -> Self {
+        let schema = server.fresh_database().await;
+        let mut conn = server.conn().await.unwrap();
+        conn.query_drop(format!("USE {schema}")).await.unwrap();
+        conn.query_drop("SET max_error_count = 65535, sql_log_bin = 0").await.unwrap();
+        let session = Session::open(&settings(server)).await.unwrap();
+        let values: Vec<_> = from.values.iter().copied().chain(["NULL"]).collect();
+        let mut bench = Self { conn, session, schema, from, targets, values };
+        bench.session.run(&format!("USE {}", bench.schema)).await.unwrap();
+        bench.session.run("SET sql_log_bin = 0").await.unwrap();
+        let list = |kinds: &mut dyn Iterator<Item = &str>| -> String {
+            kinds.enumerate().map(|(i, d)| format!(", c{i} {d} NULL")).collect()
+        };
+        let sources = list(&mut targets.iter().map(|_| from.definition));
+        let images = list(&mut targets.iter().map(|to| to.definition));
+        for (table, columns) in [("src", &sources), ("dst", &images)] {
+            bench.session.run(&format!("CREATE TABLE {table} (id int PRIMARY KEY{columns})")).await.unwrap();
+        }
+        bench.session.run(&format!("SET sql_mode = '{LENIENT}'")).await.unwrap();
+        for (i, value) in bench.values.iter().enumerate() {
+            let cells = vec![*value; targets.len()].join(", ");
+            let row = format!("INSERT INTO src VALUES ({}, {cells})", i + 1);
+            bench.session.run(&row).await.unwrap_or_else(|e| panic!("{} {value}: {e}", from.name));
+        }
+        bench
+    }
+
+    async fn run(&mut self, sql: &str) -> Result<(), String> {
+        self.conn.query_drop(sql).await.map_err(|e| e.to_string())
+    }
+
+    async fn mode(&mut self, mode: &str) {
+        self.run(&format!("SET sql_mode = '{mode}'")).await.unwrap();
+    }
+
+    /// What each column of `table` holds, by column and row.
+    async fn stored(&mut self, table: &str, columns: &[usize]) -> HashMap<usize, Fates> {
+        let expressions: String = columns
+            .iter()
+            .map(|c| {
+                let kind = if ["src", "back"].contains(&table) { self.from } else { self.targets[*c] };
+                let data_type = kind.definition.split(['(', ' ']).next().unwrap();
+                format!(", COALESCE({}, 'NULL')", bits(&format!("c{c}"), data_type))
+            })
+            .collect();
+        self.run("SET @zone = @@time_zone, time_zone = '+00:00'").await.unwrap();
+        let rows: Vec<Row> = self.conn.query(format!("SELECT id{expressions} FROM {table}")).await.unwrap();
+        self.run("SET time_zone = @zone").await.unwrap();
+        let mut out: HashMap<usize, Fates> = columns.iter().map(|&c| (c, Fates::new())).collect();
+        for row in rows {
+            let id: usize = row.get(0).unwrap();
+            for (i, c) in columns.iter().enumerate() {
+                out.get_mut(c).unwrap().insert(id, Fate::Stored(row.get::<String, _>(i + 1).unwrap()));
+            }
+        }
+        out
+    }
+
+    fn modify(&self, table: &str, columns: &[usize]) -> String {
+        let clauses: Vec<_> =
+            columns.iter().map(|&c| format!("MODIFY c{c} {} NULL", self.targets[c].definition)).collect();
+        format!("ALTER TABLE {table} {}, ALGORITHM=COPY", clauses.join(", "))
+    }
+
+    async fn copy_of_source(&mut self, table: &str) {
+        self.run(&format!("DROP TEMPORARY TABLE IF EXISTS {table}")).await.unwrap();
+        self.run(&format!("CREATE TEMPORARY TABLE {table} LIKE src")).await.unwrap();
+        self.mode(LENIENT).await;
+        self.run(&format!("INSERT INTO {table} SELECT * FROM src")).await.unwrap();
+    }
+
+    /// Strict and nearest, by column.
+    async fn native(&mut self, columns: &[usize]) -> HashMap<usize, [Fates; 2]> {
+        let easy: Vec<usize> = columns
+            .iter()
+            .copied()
+            .filter(|&c| !hard(self.targets[c]) || self.targets[c].name == self.from.name)
+            .collect();
+        self.copy_of_source("native").await;
+        self.run(&self.modify("native", &easy)).await.unwrap();
+        let warnings: Vec<(String, u16, String)> = self.conn.query("SHOW WARNINGS").await.unwrap();
+        let nearest = self.stored("native", &easy).await;
+        let mut strict = nearest.clone();
+        for (level, _, message) in warnings {
+            if level == "Note" {
+                continue;
+            }
+            match place(&message) {
+                Some((column, id)) => {
+                    strict.get_mut(&column).unwrap().insert(id, Fate::Refused(message));
+                }
+                None => {}
+            }
+        }
+        self.copy_of_source("careful").await;
+        for (column, fates) in &strict {
+            for (id, fate) in fates {
+                if matches!(fate, Fate::Refused(_)) {
+                    self.run(&format!("UPDATE careful SET c{column} = NULL WHERE id = {id}")).await.unwrap();
+                }
+            }
+        }
+        self.mode(STRICT).await;
+        if self.run(&self.modify("careful", &easy)).await.is_err() {
+            for &c in &easy {
+                if self.run(&self.modify("careful", &[c])).await.is_err() {
+                    let fates = self.native_in_parts(c, STRICT).await;
+                    strict.insert(c, fates);
+                }
+            }
+        }
+        let mut out: HashMap<usize, [Fates; 2]> = HashMap::new();
+        for &c in columns {
+            let fates = match easy.contains(&c) {
+                true => [strict[&c].clone(), nearest[&c].clone()],
+                false => [self.native_in_parts(c, STRICT).await, self.native_in_parts(c, LENIENT).await],
+            };
+            out.insert(c, fates);
+        }
+        out
+    }
+
+    /// As few statements as it takes: halves of what fails.
+    async fn native_in_parts(&mut self, column: usize, mode: &str) -> Fates {
+        let mut fates = Fates::new();
+        let mut parts = vec![1..=self.values.len()];
+        while let Some(part) = parts.pop() {
+            let (low, high) = (*part.start(), *part.end());
+            self.mode(LENIENT).await;
+            self.run("DROP TEMPORARY TABLE IF EXISTS part").await.unwrap();
+            let chosen = format!("SELECT id, c{column} FROM src WHERE id BETWEEN {low} AND {high}");
+            self.run(&format!("CREATE TEMPORARY TABLE part AS {chosen}")).await.unwrap();
+            self.mode(mode).await;
+            match self.run(&self.modify("part", &[column])).await {
+                Ok(()) => fates.extend(self.stored("part", &[column]).await.remove(&column).unwrap()),
+                Err(error) if low == high => {
+                    fates.insert(low, Fate::Refused(error));
+                }
+                Err(_) => {
+                    let middle = (low + high) / 2;
+                    parts.extend([low..=middle, middle + 1..=high]);
+                }
+            }
+        }
+        fates
+    }
+
+    /// The same two tables with one column besides the key.
+    fn pair(tables: [&Table; 2], column: usize) -> [Table; 2] {
+        tables.map(|table| Table {
+            columns: vec![table.columns[0].clone(), table.columns[column + 1].clone()],
+            ..table.clone()
+        })
+    }
+
+    /// What rsc's own statement does.
+    async fn ours(&mut self, src: &Table, dst: &Table, column: usize, manner: Manner) -> Fates {
+        let [src, dst] = Self::pair([src, dst], column);
+        let between = |old, new| Mapping::between(old, new, &Alter::default()).unwrap();
+        let (projection, mode) = match manner {
+            Manner::Strict => (between(&src, &dst).forward(), STRICT),
+            Manner::Nearest => (between(&dst, &src).inverse(), LENIENT),
+        };
+        let statements = Statements::new(projection, src.name.clone(), dst.name.clone());
+        self.copied(&statements, mode, column).await
+    }
+
+    async fn copied(&mut self, statements: &Statements, mode: &str, column: usize) -> Fates {
+        self.session.run(&format!("SET sql_mode = '{mode}'")).await.unwrap();
+        self.session.run("DELETE FROM dst").await.unwrap();
+        let mut fates = Fates::new();
+        if self.session.run(&statements.copy(None, None)).await.is_err() {
+            for id in 1..=self.values.len() {
+                let (lo, hi) = (vec![(id - 1).to_string()], vec![id.to_string()]);
+                if let Err(error) = self.session.run(&statements.copy(Some(&lo), Some(&hi))).await {
+                    fates.insert(id, Fate::Refused(error.to_string()));
+                }
+            }
+        }
+        fates.extend(self.stored("dst", &[column]).await.remove(&column).unwrap());
+        fates
+    }
+
+    /// The source's values, and what is left of them after the way to `dst`, where they are, and back.
+    async fn there_and_back(&mut self, src: &Table, dst: &Table, column: usize) -> (Fates, Fates) {
+        let back = TableName::new(&*self.schema, "back");
+        self.session.run("CREATE TABLE IF NOT EXISTS back LIKE src").await.unwrap();
+        self.session.run("DELETE FROM back").await.unwrap();
+        let [src, dst] = Self::pair([src, dst], column);
+        let inverse = Mapping::between(&src, &dst, &Alter::default()).unwrap().inverse();
+        self.session.run(&format!("SET sql_mode = '{LENIENT}'")).await.unwrap();
+        let statements = Statements::new(inverse, dst.name.clone(), back);
+        self.session.run(&statements.copy(None, None)).await.unwrap();
+        let there = self.stored("src", &[column]).await.remove(&column).unwrap();
+        let back = self.stored("back", &[column]).await.remove(&column).unwrap();
+        (there, back)
+    }
+
+    async fn table(&mut self, name: &str) -> Table {
+        match inspect::find(&mut self.session, &TableName::new(&*self.schema, name)).await.unwrap() {
+            Found::Table(table) => *table,
+            Found::View | Found::Nothing => panic!("no {name}"),
+        }
+    }
+}
+
+/// `Data truncated for column 'c7' at row 2` is about column 7 and row 2.
+fn place(message: &str) -> Option<(usize, usize)> {
+    let column = message.split("column '").nth(1)?.split('\'').next()?.strip_prefix('c')?.parse().ok()?;
+    let row = message.rsplit_once("at row ")?.1.parse().ok()?;
+    Some((column, row))
+}
+
+
+/// What was compared.
+#[derive(Default)]
+struct Tally {
+    pairs: usize,
+    refused: usize,
+    survive: usize,
+    values: usize,
+    differences: Vec<String>,
+}
+
+impl Tally {
+    fn compare(&mut self, bench: &Bench<'_>, to: &Kind, what: &str, wanted: &Fates, found: &Fates) {
+        for (i, value) in bench.values.iter().enumerate() {
+            self.values += 1;
+            let (wanted, found) = (&wanted[&(i + 1)], &found[&(i + 1)]);
+            if !wanted.same(found) {
+                let pair = format!("{} to {}", bench.from.name, to.name);
+                self.differences.push(format!("{pair}, {what}, {value}: {wanted:?}, but {found:?}"));
+            }
+        }
+    }
+}
+
+async fn compare_all(server: &Server, kinds: &'static [&'static Kind]) -> Tally {
+    let mut tally = Tally::default();
+    for from in kinds {
+        let mut bench = Bench::new(server, from, kinds).await;
+        let (src, dst) = (bench.table("src").await, bench.table("dst").await);
+        let supported: Vec<usize> = (0..kinds.len())
+            .filter(|c| conversion::refusal(&src.columns[c + 1], &dst.columns[c + 1]).is_none())
+            .collect();
+        tally.refused += kinds.len() - supported.len();
+        let begun = std::time::Instant::now();
+        let native = bench.native(&supported).await;
+        let took = begun.elapsed();
+        for &c in &supported {
+            tally.pairs += 1;
+            let [strict, nearest] = &native[&c];
+            let ours = bench.ours(&src, &dst, c, Manner::Nearest).await;
+            tally.compare(&bench, kinds[c], "nearest", nearest, &ours);
+            if !conversion::may_refuse(&src.columns[c + 1], &dst.columns[c + 1])
+                && ours.values().any(|fate| matches!(fate, Fate::Refused(_)))
+            {
+                tally.differences.push(format!("{} to {} refuses a value", from.name, kinds[c].name));
+            }
+            let ours = bench.ours(&src, &dst, c, Manner::Strict).await;
+            tally.compare(&bench, kinds[c], "strict", strict, &ours);
+            if conversion::survives(&src.columns[c + 1], &dst.columns[c + 1]) {
+                tally.survive += 1;
+                let (there, back) = bench.there_and_back(&src, &dst, c).await;
+                tally.compare(&bench, kinds[c], "there and back", &there, &back);
+            }
+        }
+        println!("{} native {took:?} all {:?}", from.name, begun.elapsed());
+    }
+    tally
+}
+
+#[tokio::test]
+async fn every_pair_gives_what_the_native_alter_gives() {
+    let kinds: Vec<&Kind> = KINDS.iter().collect();
+    let tally = compare_all(shared(), kinds.leak()).await;
+    println!(
+        "{} pairs equal in {} values, {} refused, {} survive",
+        tally.pairs, tally.values, tally.refused, tally.survive
+    );
+    assert!(tally.differences.is_empty(), "{:#?}", tally.differences);
+}
