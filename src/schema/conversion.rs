@@ -7,12 +7,13 @@
 //!
 //! A change must be able to come back, so a pair is supported if there is an expression for both directions.
 
+mod calendar;
 mod family;
 mod survival;
 mod zone;
 
 use self::family::{Family, family};
-pub use self::survival::{keeps_keys_apart, survives};
+pub use self::survival::{fits, keeps_keys_apart, survives};
 use super::table::Column;
 
 /// What becomes of a value that the target type cannot hold.
@@ -28,8 +29,9 @@ pub enum Manner {
 /// for a pair that is supported in this direction and in the other.
 pub fn refusal(from: &Column, to: &Column) -> Option<&'static str> {
     if same_type(from, to) {
-        return (from.nullable && to.auto_increment())
-            .then_some("a NULL would become the next number of the counter, which is not the same in two tables");
+        return (from.nullable && to.auto_increment()).then_some(
+            "a NULL would become the next number of the counter, which is not the same in two tables",
+        );
     }
     one_way(from, to).or_else(|| one_way(to, from))
 }
@@ -41,22 +43,32 @@ fn same_type(a: &Column, b: &Column) -> bool {
 fn one_way(from: &Column, to: &Column) -> Option<&'static str> {
     use Family::*;
     if from.nullable && to.auto_increment() {
-        return Some("a NULL would become the next number of the counter, which is not the same in two tables");
+        return Some(
+            "a NULL would become the next number of the counter, which is not the same in two tables",
+        );
     }
     match (family(from), family(to)) {
         (Timestamp, Timestamp | DateTime | Date) | (DateTime | Date, Timestamp) => None,
         (Timestamp, _) | (_, Timestamp) => {
             Some("a TIMESTAMP is converted exactly only from and to DATETIME and DATE")
         }
-        (Time, Date | DateTime | Year) | (Date | DateTime | Year, Time) => {
-            Some("MySQL takes the day of the conversion for what is missing, so a row would depend on when it is converted")
+        (Time, Date | DateTime | Year) | (Date | DateTime | Year, Time) => Some(
+            "MySQL takes the day of the conversion for what is missing, so a row would depend on when it is converted",
+        ),
+        (Text | Bytes, Bit) => {
+            Some("an ALTER reads the text as a number, and no expression does that in the same way")
         }
-        (Text | Bytes, Bit) => Some("an ALTER reads the text as a number, and no expression does that in the same way"),
-        (Decimal, Json) if family::precision(from) > 15 => {
-            Some("JSON holds such a number only as a DOUBLE, and MySQL does not always refuse the ones that do not fit")
+        (Bit, Date | DateTime) | (Date | DateTime, Bit) => {
+            Some("the bits would be read as a text, or as a number")
         }
+        (Bytes, Json) => Some("MySQL makes no JSON of bytes without a character set"),
+        (Decimal, Json) if family::precision(from) > 15 => Some(
+            "JSON holds such a number only as a DOUBLE, and MySQL does not always refuse the ones that do not fit",
+        ),
         (Spatial, Spatial) => None,
-        (Vector, Vector) => Some("MySQL cuts a vector that is too long differently in an ALTER and in an INSERT"),
+        (Vector, Vector) => {
+            Some("MySQL cuts a vector that is too long differently in an ALTER and in an INSERT")
+        }
         (Spatial | Vector | Unknown, _) | (_, Spatial | Vector | Unknown) => {
             Some("there is no exact expression for it")
         }
@@ -77,6 +89,15 @@ pub fn expression(from: &Column, to: &Column, manner: Manner, value: &str) -> St
 }
 
 fn converted(from: &Column, to: &Column, manner: Manner, value: &str) -> String {
+    let plain = unguarded(from, to, manner, value);
+    match (manner, family(from), family(to)) {
+        (Manner::Strict, Family::Date | Family::DateTime | Family::Timestamp, _) => plain,
+        (Manner::Strict, _, Family::Date | Family::DateTime) => calendar::guarded(&plain),
+        _ => plain,
+    }
+}
+
+fn unguarded(from: &Column, to: &Column, manner: Manner, value: &str) -> String {
     use Family::*;
     match (family(from), family(to)) {
         (Timestamp, DateTime | Date) => zone::local(from, value),
@@ -88,7 +109,7 @@ fn converted(from: &Column, to: &Column, manner: Manner, value: &str) -> String 
         (Decimal | Approximate, Integer | Year | Bit) | (Json, Bit) => format!("CAST({value} AS SIGNED)"),
         // FLOAT to FLOAT is copied bit by bit by an INSERT, whatever the display width is.
         (Approximate, Approximate) if from.data_type == to.data_type => format!("({value} + 0e0)"),
-        (Date, Year | Bit) => format!("({value} + 0)"),
+        (Date, Year) => format!("({value} + 0)"),
         // Text in a BLOB is read up to what is no number, and an ALTER does not mind.
         (Text | Bytes, Decimal) if family::off_page(from) => {
             format!("CAST({value} AS {})", family::decimal_cast(to))

@@ -71,7 +71,9 @@ impl Mapping {
         if !old.keys.iter().any(|k| key::identifies_rows(old, k)) {
             reasons.push(Unmappable::NoKey);
         }
-        let Some(&keys) = key::shared(old, new, &pairs).first() else {
+        let shared = key::shared(old, new, &pairs);
+        let apart = |keys: &&(usize, usize)| key_conversions(old, new, &pairs, &old.keys[keys.0]).is_empty();
+        let Some(&keys) = shared.iter().find(apart).or(shared.first()) else {
             if !reasons.contains(&Unmappable::NoKey) {
                 reasons.push(Unmappable::NoSharedKey);
             }

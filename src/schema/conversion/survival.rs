@@ -2,7 +2,7 @@
 
 use super::family::{self, Family, family, fraction};
 use super::{refusal, same_type};
-use crate::schema::table::Column;
+use crate::schema::table::{Column, string_literal};
 
 /// Whether every value of `from` comes back identical after it was converted to `to` and back.
 ///
@@ -20,9 +20,13 @@ pub fn survives(from: &Column, to: &Column) -> bool {
         (Integer, Decimal) => {
             let (precision, scale) = family::digits(to);
             // An ALTER takes a DECIMAL for a signed number, even for a column that has no sign.
-            range(from).1 <= i64::MAX.into() && width(from) <= precision - scale && (to_signed(to) || !to_signed(from))
+            range(from).1 <= i64::MAX.into()
+                && width(from) <= precision - scale
+                && (to_signed(to) || !to_signed(from))
         }
-        (Integer, Approximate) => family::numbers(to).is_empty() && bits(from) <= mantissa(to) && to_signed(to),
+        (Integer, Approximate) => {
+            family::numbers(to).is_empty() && bits(from) <= mantissa(to) && to_signed(to)
+        }
         (Integer, Text) => !zerofill(from) && length(to).is_some_and(|l| l.holds_ascii(width(from) + 1)),
         (Year, Integer) => within((0, 2155), range(to)),
         (Decimal, Decimal) => {
@@ -46,18 +50,79 @@ pub fn survives(from: &Column, to: &Column) -> bool {
 ///
 /// If not, the shadow's key would find the row of another key, and overwrite or delete it without a word. A
 /// conversion that fails loudly (a number out of range, a text too long) is no danger here; one that rounds, pads
-/// or strips is. In the nearest manner none fails, so what does not fit must not be a key at all: then the value
-/// must survive one of the two ways, and the statements find the row by what is equal to both sides.
+/// or strips is. Where a value is to be stored as the nearest one, [`fits`] tells which keys must not be.
 pub fn keeps_keys_apart(from: &Column, to: &Column) -> bool {
     if from.column_type == to.column_type {
         return true;
     }
+    let whole = |column: &Column| match family(column) {
+        Family::Integer => true,
+        Family::Decimal => family::digits(column).1 == 0,
+        _ => false,
+    };
     match (from.data_type.as_str(), to.data_type.as_str()) {
         ("decimal", "decimal") => family::digits(from).1 == family::digits(to).1,
         ("varchar", "varchar") | ("char", "char") | ("varbinary", "varbinary") => true,
-        ("enum", "enum") => survives(from, to) || survives(to, from),
-        _ => family(from) == Family::Integer && family(to) == Family::Integer,
+        // CHAR loses spaces at the end. They make no difference where both sides do not see them.
+        ("char", "varchar") | ("varchar", "char") => ignores_last_spaces(from) && ignores_last_spaces(to),
+        ("enum", "enum") => {
+            survives(&nullable(from), &nullable(to)) || survives(&nullable(to), &nullable(from))
+        }
+        _ => whole(from) && whole(to),
     }
+}
+
+/// The condition under which a value of a key column, for which [`keeps_keys_apart`] is true, is stored as what it
+/// is. `None` if it always is.
+pub fn fits(from: &Column, to: &Column, value: &str) -> Option<String> {
+    if survives(&nullable(from), &nullable(to)) {
+        return None;
+    }
+    let mut conditions = Vec::new();
+    match family(to) {
+        Family::Integer => {
+            let (low, high) = range(to);
+            conditions.push(format!("{value} BETWEEN {low} AND {high}"));
+        }
+        Family::Decimal => {
+            let (precision, scale) = family::digits(to);
+            conditions.push(format!("ABS({value}) < 1e{}", precision - scale));
+            if to.unsigned() {
+                conditions.push(format!("{value} >= 0"));
+            }
+        }
+        Family::Labels => {
+            let labels: Vec<String> = labels(&to.column_type)
+                .unwrap_or_default()
+                .iter()
+                .map(|label| string_literal(label))
+                .collect();
+            conditions.push(format!("CONCAT({value}) IN ({})", labels.join(", ")));
+        }
+        _ => {
+            if let Some(&most) = family::numbers(to).first() {
+                conditions.push(format!("CHAR_LENGTH({value}) <= {most}"));
+            }
+            if let (Some(a), Some(b)) = (&from.charset, &to.charset)
+                && !contains(b, a)
+            {
+                conditions.push(format!(
+                    "CAST(CONVERT(CONVERT({value} USING {b}) USING {a}) AS BINARY) = CAST({value} AS BINARY)"
+                ));
+            }
+        }
+    }
+    Some(format!("({})", conditions.join(" AND ")))
+}
+
+/// A key has no NULL, on neither side.
+fn nullable(column: &Column) -> Column {
+    Column { nullable: true, ..column.clone() }
+}
+
+/// Whether the collation takes `a` and `a ` for equal. Only the newer ones of Unicode, and `binary`, do not.
+fn ignores_last_spaces(column: &Column) -> bool {
+    column.collation.as_deref().is_some_and(|name| name != "binary" && !name.contains("_0900_"))
 }
 
 fn within((low, high): (i128, i128), (least, most): (i128, i128)) -> bool {
@@ -192,7 +257,9 @@ fn bytes_survive(from: &Column, to: &Column) -> bool {
 fn labels_survive(from: &Column, to: &Column) -> bool {
     let same = from.data_type == to.data_type && from.charset == to.charset && from.collation == to.collation;
     let (Some(a), Some(b)) = (labels(&from.column_type), labels(&to.column_type)) else { return false };
-    same && !a.contains(&String::new()) && !b.contains(&String::new()) && a.iter().all(|label| b.contains(label))
+    same && !a.contains(&String::new())
+        && !b.contains(&String::new())
+        && a.iter().all(|label| b.contains(label))
 }
 
 /// The labels of `enum('a','it''s')`.

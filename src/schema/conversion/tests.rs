@@ -60,7 +60,24 @@ fn the_nearest_value_to_null_is_the_implicit_default() {
 
 #[test]
 fn a_pair_is_refused_both_ways_or_not_at_all() {
-    let all = ["int", "decimal(30,2)", "double", "year", "bit(8)", "date", "datetime", "timestamp", "time", "varchar(9)", "blob", "enum('a')", "set('a')", "json", "point", "vector(3)"];
+    let all = [
+        "int",
+        "decimal(30,2)",
+        "double",
+        "year",
+        "bit(8)",
+        "date",
+        "datetime",
+        "timestamp",
+        "time",
+        "varchar(9)",
+        "blob",
+        "enum('a')",
+        "set('a')",
+        "json",
+        "point",
+        "vector(3)",
+    ];
     for from in all {
         for to in all {
             let (from, to) = (column(from), column(to));
@@ -149,5 +166,33 @@ fn a_key_is_not_rounded_padded_or_stripped() {
     assert!(!apart("decimal(5,2)", "decimal(5,1)"));
     assert!(!apart("datetime(6)", "datetime"));
     assert!(!apart("varchar(9)", "char(9)"));
+    assert!(apart("int", "decimal(10,0)"));
+    assert!(!apart("int", "decimal(10,2)"));
+    assert!(!apart("int", "varchar(11)"));
+    assert!(!apart("timestamp", "datetime"));
     assert!(!apart("varbinary(9)", "binary(9)"));
+}
+
+#[test]
+fn a_stripped_key_is_the_same_to_a_collation_that_pads() {
+    let collated = |column_type: &str, collation: &str| Column {
+        collation: Some(collation.into()),
+        ..column(column_type)
+    };
+    let (char, varchar) = (collated("char(9)", "utf8mb4_bin"), collated("varchar(9)", "utf8mb4_bin"));
+    assert!(keeps_keys_apart(&char, &varchar));
+    assert!(!keeps_keys_apart(&char, &collated("varchar(9)", "utf8mb4_0900_ai_ci")));
+}
+
+#[test]
+fn a_key_that_would_be_cut_off_is_told_from_one_that_fits() {
+    let fits = |from: &str, to: &str| fits(&column(from), &column(to), "d.k");
+    assert_eq!(fits("int", "bigint"), None);
+    assert_eq!(fits("bigint", "tinyint unsigned").unwrap(), "(d.k BETWEEN 0 AND 255)");
+    assert_eq!(fits("varchar(9)", "varchar(5)").unwrap(), "(CHAR_LENGTH(d.k) <= 5)");
+    assert_eq!(
+        fits("varchar(9)", "varchar(9) charset latin1").unwrap(),
+        "(CHAR_LENGTH(d.k) <= 9 AND \
+         CAST(CONVERT(CONVERT(d.k USING latin1) USING utf8mb4) AS BINARY) = CAST(d.k AS BINARY))"
+    );
 }

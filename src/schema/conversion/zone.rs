@@ -8,6 +8,7 @@
 //! seen by converting back: the time is another one.
 
 use super::Manner;
+use super::calendar::impossible;
 use super::family::fraction;
 use crate::schema::table::Column;
 
@@ -31,9 +32,9 @@ pub fn instant(to: &Column, manner: Manner, value: &str) -> String {
              IF({back} = {rounded}, {utc}, CONCAT({value}, ' is no TIMESTAMP in the time zone of the server')))"
         ),
         Manner::Nearest => {
-            let last_day = format!("DAY(LAST_DAY(CONCAT(LEFT({value}, 7), '-01')))");
+            let impossible = impossible(value);
             format!(
-                "IF({value} IS NULL, NULL, COALESCE(IF(DAY({value}) > {last_day} \
+                "IF({value} IS NULL, NULL, COALESCE(IF({impossible} \
                  OR ({rounded} < '1970-01-03' AND {back} <> {rounded}), NULL, {utc}), '0000-00-00 00:00:00'))"
             )
         }
