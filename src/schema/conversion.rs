@@ -55,7 +55,7 @@ fn one_way(from: &Column, to: &Column) -> Option<&'static str> {
         (Time, Date | DateTime | Year) | (Date | DateTime | Year, Time) => Some(
             "MySQL takes the day of the conversion for what is missing, so a row would depend on when it is converted",
         ),
-        (Text | Bytes, Bit) => {
+        (Text | Bytes | Json, Bit) => {
             Some("an ALTER reads the text as a number, and no expression does that in the same way")
         }
         (Bit, Date | DateTime) | (Date | DateTime, Bit) => {
@@ -80,10 +80,12 @@ fn one_way(from: &Column, to: &Column) -> Option<&'static str> {
 /// the qualified source column. The session's `time_zone` must be `+00:00`.
 pub fn expression(from: &Column, to: &Column, manner: Manner, value: &str) -> String {
     let converted = if same_type(from, to) { value.to_owned() } else { converted(from, to, manner, value) };
-    match (manner, implicit_default(to)) {
-        (Manner::Nearest, Some(fill)) if from.nullable && !to.nullable => {
-            format!("COALESCE({converted}, {fill})")
-        }
+    match (manner, family(to)) {
+        _ if !from.nullable || to.nullable => converted,
+        // Elsewhere a server that is not strict stores zero or the empty text. JSON has neither, and a TIMESTAMP may
+        // take the time of the statement.
+        (Manner::Nearest, Family::Json) => format!("COALESCE({converted}, CAST('null' AS JSON))"),
+        (Manner::Nearest, Family::Timestamp) => format!("COALESCE({converted}, '0000-00-00 00:00:00')"),
         _ => converted,
     }
 }
@@ -106,7 +108,7 @@ fn unguarded(from: &Column, to: &Column, manner: Manner, value: &str) -> String 
         // 0.10000000149011612 then, YEAR 0 is 0 and not 0000, zeros to the left are lost.
         (Integer | Decimal | Approximate | Year, Text | Bytes | Date | DateTime | Time | Labels | Json)
         | (Json, Integer | Approximate | Year | Date | DateTime | Time) => format!("CONCAT({value})"),
-        (Decimal | Approximate, Integer | Year | Bit) | (Json, Bit) => format!("CAST({value} AS SIGNED)"),
+        (Decimal | Approximate, Integer | Year | Bit) => format!("CAST({value} AS SIGNED)"),
         // FLOAT to FLOAT is copied bit by bit by an INSERT, whatever the display width is.
         (Approximate, Approximate) if from.data_type == to.data_type => format!("({value} + 0e0)"),
         (Date, Year) => format!("({value} + 0)"),
@@ -120,12 +122,10 @@ fn unguarded(from: &Column, to: &Column, manner: Manner, value: &str) -> String 
 
 /// Whether a value may be refused even where the nearest one is wanted: there is none.
 pub fn may_refuse(from: &Column, to: &Column) -> bool {
-    if same_type(from, to) {
-        return from.nullable && !to.nullable && implicit_default(to).is_none();
-    }
+    let null_is_lost = from.nullable && !to.nullable;
     match family(to) {
         Family::Json => family(from) != Family::Json,
-        Family::Spatial | Family::Vector => true,
+        Family::Spatial | Family::Vector => null_is_lost || !same_type(from, to),
         _ => false,
     }
 }

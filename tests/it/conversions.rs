@@ -1,13 +1,16 @@
 //! Each pair of column types that rsc converts gives what a native ALTER TABLE gives, value by value.
 //!
 //! One table holds every value of a type in as many columns as there are types, so that one ALTER converts it to
-//! all of them. Not strict, it stores the nearest value everywhere and warns of exactly the rows that it refuses
-//! when strict; the test proves that, by altering what was not warned of in strict mode.
+//! all of them. Not strict, it stores the nearest value everywhere and warns of the rows that it refuses when strict.
+//! Some warnings do not name their row; so what was not warned of is altered once more in strict mode, and where that
+//! fails, in ever smaller parts. The tables are temporary, which makes an ALTER a hundred times faster and is the
+//! same code in the server.
 
 mod kinds;
 
 use std::collections::HashMap;
 
+use futures_util::future::join_all;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 use rsc::mysql::inspect::{self, Found};
@@ -87,24 +90,26 @@ struct Bench<'a> {
     targets: &'a [&'a Kind],
     /// NULL is the last row.
     values: Vec<&'a str>,
+    /// Whether the target takes it: `NULL` or `NOT NULL`.
+    null: &'static str,
 }
 
 impl<'a> Bench<'a> {
-    async fn new(server: &Server, from: &'a Kind, targets: &'a [&'a Kind]) -> Self {
+    async fn new(server: &Server, from: &'a Kind, targets: &'a [&'a Kind], null: &'static str) -> Self {
         let schema = server.fresh_database().await;
         let mut conn = server.conn().await.unwrap();
         conn.query_drop(format!("USE {schema}")).await.unwrap();
         conn.query_drop("SET max_error_count = 65535, sql_log_bin = 0").await.unwrap();
         let session = Session::open(&settings(server)).await.unwrap();
         let values: Vec<_> = from.values.iter().copied().chain(["NULL"]).collect();
-        let mut bench = Self { conn, session, schema, from, targets, values };
+        let mut bench = Self { conn, session, schema, from, targets, values, null };
         bench.session.run(&format!("USE {}", bench.schema)).await.unwrap();
         bench.session.run("SET sql_log_bin = 0").await.unwrap();
-        let list = |kinds: &mut dyn Iterator<Item = &str>| -> String {
-            kinds.enumerate().map(|(i, d)| format!(", c{i} {d} NULL")).collect()
+        let list = |kinds: &mut dyn Iterator<Item = &str>, null: &str| -> String {
+            kinds.enumerate().map(|(i, d)| format!(", c{i} {d} {null}")).collect()
         };
-        let sources = list(&mut targets.iter().map(|_| from.definition));
-        let images = list(&mut targets.iter().map(|to| to.definition));
+        let sources = list(&mut targets.iter().map(|_| from.definition), "NULL");
+        let images = list(&mut targets.iter().map(|to| to.definition), null);
         for (table, columns) in [("src", &sources), ("dst", &images)] {
             bench.session.run(&format!("CREATE TABLE {table} (id int PRIMARY KEY{columns})")).await.unwrap();
         }
@@ -149,8 +154,10 @@ impl<'a> Bench<'a> {
     }
 
     fn modify(&self, table: &str, columns: &[usize]) -> String {
-        let clauses: Vec<_> =
-            columns.iter().map(|&c| format!("MODIFY c{c} {} NULL", self.targets[c].definition)).collect();
+        let clauses: Vec<_> = columns
+            .iter()
+            .map(|&c| format!("MODIFY c{c} {} {}", self.targets[c].definition, self.null))
+            .collect();
         format!("ALTER TABLE {table} {}, ALGORITHM=COPY", clauses.join(", "))
     }
 
@@ -179,11 +186,8 @@ impl<'a> Bench<'a> {
             if level == "Note" {
                 continue;
             }
-            match place(&message) {
-                Some((column, id)) => {
-                    strict.get_mut(&column).unwrap().insert(id, Fate::Refused(message));
-                }
-                None => {}
+            if let Some((column, id)) = place(&message) {
+                strict.get_mut(&column).unwrap().insert(id, Fate::Refused(message));
             }
         }
         self.copy_of_source("careful").await;
@@ -354,47 +358,87 @@ fn kept_day(from: &Kind, to: &Kind, value: &str) -> bool {
     dates(from) && dates(to) && days.iter().any(|day| value.starts_with(day))
 }
 
-async fn compare_all(server: &Server, kinds: &'static [&'static Kind]) -> Tally {
-    let mut tally = Tally::default();
-    for from in kinds {
-        let mut bench = Bench::new(server, from, kinds).await;
-        let (src, dst) = (bench.table("src").await, bench.table("dst").await);
-        let supported: Vec<usize> = (0..kinds.len())
-            .filter(|c| conversion::refusal(&src.columns[c + 1], &dst.columns[c + 1]).is_none())
-            .collect();
-        tally.refused += kinds.len() - supported.len();
-        let native = bench.native(&supported).await;
-        for &c in &supported {
-            tally.pairs += 1;
-            let [strict, nearest] = &native[&c];
-            let ours = bench.ours(&src, &dst, c, Manner::Nearest).await;
-            tally.compare(&bench, kinds[c], "nearest", nearest, &ours);
-            if !conversion::may_refuse(&src.columns[c + 1], &dst.columns[c + 1])
-                && ours.values().any(|fate| matches!(fate, Fate::Refused(_)))
-            {
-                tally.differences.push(format!("{} to {} refuses a value", from.name, kinds[c].name));
-            }
-            let ours = bench.ours(&src, &dst, c, Manner::Strict).await;
-            tally.compare(&bench, kinds[c], "strict", strict, &ours);
-            if conversion::survives(&src.columns[c + 1], &dst.columns[c + 1]) {
-                tally.survive += 1;
-                let (there, back) = bench.there_and_back(&src, &dst, c).await;
-                tally.compare(&bench, kinds[c], "there and back", &there, &back);
-            }
+/// Every kind to every kind, three at a time.
+async fn compare_all(server: &Server, kinds: &[&Kind]) -> Tally {
+    let third = async |offset: usize| {
+        let mut tally = Tally::default();
+        for from in kinds.iter().skip(offset).step_by(3) {
+            compare(server, from, kinds, "NULL", &mut tally).await;
+        }
+        tally
+    };
+    let mut all = Tally::default();
+    for tally in join_all([third(0), third(1), third(2)]).await {
+        all.pairs += tally.pairs;
+        all.refused += tally.refused;
+        all.survive += tally.survive;
+        all.values += tally.values;
+        all.differences.extend(tally.differences);
+    }
+    assert_eq!(all.pairs + all.refused, kinds.len() * kinds.len());
+    all
+}
+
+async fn compare(server: &Server, from: &Kind, kinds: &[&Kind], null: &'static str, tally: &mut Tally) {
+    let mut bench = Bench::new(server, from, kinds, null).await;
+    let (src, dst) = (bench.table("src").await, bench.table("dst").await);
+    let columns = |c: usize| (&src.columns[c + 1], &dst.columns[c + 1]);
+    let supported: Vec<usize> =
+        (0..kinds.len()).filter(|&c| conversion::refusal(columns(c).0, columns(c).1).is_none()).collect();
+    tally.refused += kinds.len() - supported.len();
+    let native = bench.native(&supported).await;
+    for &c in &supported {
+        tally.pairs += 1;
+        let [strict, nearest] = &native[&c];
+        let ours = bench.ours(&src, &dst, c, Manner::Nearest).await;
+        tally.compare(&bench, kinds[c], "nearest", nearest, &ours);
+        let refuses = ours.values().any(|fate| matches!(fate, Fate::Refused(_)));
+        if refuses && !conversion::may_refuse(columns(c).0, columns(c).1) {
+            tally.differences.push(format!("{} to {} refuses a value", from.name, kinds[c].name));
+        }
+        let ours = bench.ours(&src, &dst, c, Manner::Strict).await;
+        tally.compare(&bench, kinds[c], "strict", strict, &ours);
+        if conversion::survives(columns(c).0, columns(c).1) {
+            tally.survive += 1;
+            let (there, back) = bench.there_and_back(&src, &dst, c).await;
+            tally.compare(&bench, kinds[c], "there and back", &there, &back);
         }
     }
-    tally
 }
 
 #[tokio::test]
 async fn every_pair_gives_what_the_native_alter_gives() {
     let kinds: Vec<&Kind> = KINDS.iter().collect();
-    let tally = compare_all(shared(), kinds.leak()).await;
+    let tally = compare_all(shared(), &kinds).await;
     println!(
         "{} pairs equal in {} values, {} refused, {} survive",
         tally.pairs, tally.values, tally.refused, tally.survive
     );
     assert!(tally.differences.is_empty(), "{:#?}", tally.differences);
+}
+
+/// A native ALTER refuses NULL for such a column even where it is not strict; an UPDATE tells the nearest value.
+#[tokio::test]
+async fn where_null_is_not_taken_its_nearest_value_is_stored() {
+    for kind in KINDS {
+        let targets = [kind];
+        let mut bench = Bench::new(shared(), kind, &targets, "NOT NULL").await;
+        let (src, dst) = (bench.table("src").await, bench.table("dst").await);
+        let null = bench.values.len();
+        let strict = bench.ours(&src, &dst, 0, Manner::Strict).await;
+        assert!(matches!(strict[&null], Fate::Refused(_)), "{}: {strict:?}", kind.name);
+        let stored = bench.ours(&src, &dst, 0, Manner::Nearest).await;
+        if conversion::may_refuse(&src.columns[1], &dst.columns[1]) {
+            continue;
+        }
+        if kind.name == "js" {
+            assert_eq!(stored[&null], Fate::Stored("NULL 2 null".into()));
+            continue;
+        }
+        bench.session.run(&format!("UPDATE dst SET c0 = NULL WHERE id = {null}")).await.unwrap();
+        let updated = bench.stored("dst", &[0]).await.remove(&0).unwrap();
+        assert_eq!(stored, updated, "{}", kind.name);
+    }
 }
 
 /// One zone with a table of its own, as `mysql_tzinfo_to_sql` would load it.
@@ -411,7 +455,6 @@ const NAMED_ZONE: [&str; 4] = [
 async fn a_time_is_read_in_the_zone_of_the_server() {
     let kinds: Vec<&Kind> =
         KINDS.iter().filter(|k| ["date", "dt", "dt6", "ts", "ts3"].contains(&k.name)).collect();
-    let kinds: &'static [&'static Kind] = kinds.leak();
     for (system, zones) in [
         ("EST5EDT,M3.2.0,M11.1.0", ["SYSTEM", "Test/Leaping", "+05:45"]),
         ("GMT0BST,M3.5.0/1,M10.5.0", ["SYSTEM", "-12:00", "+14:00"]),
@@ -424,7 +467,7 @@ async fn a_time_is_read_in_the_zone_of_the_server() {
         }
         for zone in zones {
             conn.query_drop(format!("SET GLOBAL time_zone = '{zone}'")).await.unwrap();
-            let tally = compare_all(&server, kinds).await;
+            let tally = compare_all(&server, &kinds).await;
             println!("{system} {zone}: {} pairs equal in {} values", tally.pairs, tally.values);
             assert!(tally.differences.is_empty(), "{system} {zone}: {:#?}", tally.differences);
         }

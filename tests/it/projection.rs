@@ -313,6 +313,30 @@ async fn a_key_may_get_a_type_that_keeps_its_values_apart() {
 }
 
 #[tokio::test]
+async fn values_that_a_conversion_makes_equal_are_duplicates() {
+    for (create, rows, alter) in [
+        (
+            "id int PRIMARY KEY, u decimal(10,4), UNIQUE KEY (u)",
+            "(1, 1.001), (2, 1.002)",
+            "MODIFY u decimal(10,2)",
+        ),
+        (
+            "id int PRIMARY KEY, u datetime(3), UNIQUE KEY (u)",
+            "(1, '2024-01-01 00:00:00.1'), (2, '2024-01-01')",
+            "MODIFY u datetime",
+        ),
+        ("id int PRIMARY KEY, u varchar(9), UNIQUE KEY (u)", "(1, '1'), (2, '01')", "MODIFY u int"),
+    ] {
+        let mut table = Table::create(create).await;
+        table.run(&format!("INSERT INTO t VALUES {rows}")).await;
+        let ended = table.migrate(alter, &[]).await;
+        assert_eq!(ended.code, 4, "{ended:#?}");
+        assert!(ended.stdout.contains("same value for a unique key"), "{ended:#?}");
+        assert_eq!(table.tables().await, ["t"]);
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_does_not_find_each_row_on_both_sides_is_refused() {
     for (create, alter, sentence) in [
         ("k double PRIMARY KEY, n int", "MODIFY n bigint", "no key that identifies a row"),

@@ -51,10 +51,10 @@ fn an_alter_takes_the_text_of_a_number() {
 }
 
 #[test]
-fn the_nearest_value_to_null_is_the_implicit_default() {
-    let (from, mut to) = (column("int"), column("int"));
+fn null_becomes_json_null_where_null_is_not_taken() {
+    let (from, mut to) = (column("json"), column("json"));
     to.nullable = false;
-    assert_eq!(expression(&from, &to, Manner::Nearest, "d.c"), "COALESCE(d.c, 0)");
+    assert_eq!(expression(&from, &to, Manner::Nearest, "d.c"), "COALESCE(d.c, CAST('null' AS JSON))");
     assert_eq!(expression(&from, &to, Manner::Strict, "d.c"), "d.c");
 }
 
