@@ -43,9 +43,9 @@ pub enum Remedy {
 }
 
 /// Errors that a value or a row causes, when it is converted or held against the table's rules.
-const DATA_ERRORS: [u16; 27] = [
-    1048, 1261, 1262, 1263, 1264, 1265, 1292, 1364, 1365, 1366, 1406, 1411, 1416, 1526, 1690, 1748, 3037,
-    3106, 3140, 3141, 3143, 3156, 3643, 3819, 3903, 3907, 6136,
+const DATA_ERRORS: [u16; 29] = [
+    1048, 1261, 1262, 1263, 1264, 1265, 1292, 1364, 1365, 1366, 1406, 1411, 1416, 1441, 1526, 1690, 1748,
+    3037, 3106, 3140, 3141, 3143, 3156, 3643, 3673, 3819, 3903, 3907, 6136,
 ];
 
 impl SqlError {
@@ -104,10 +104,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Row events carry two images of a row; the server's limit for a packet is 1 GiB.
 const PACKET_MAX: usize = 1 << 30;
 
-/// What is the same for every session that rsc works with.
+/// What is the same for every session that rsc works with. Fractions of a second are rounded, or cut off, as the
+/// server does it for everyone else.
 const WORKING_SESSION: &str = "SET SESSION \
     time_zone = '+00:00', \
-    sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', \
+    sql_mode = CONCAT('STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', \
+        IF(FIND_IN_SET('TIME_TRUNCATE_FRACTIONAL', @@GLOBAL.sql_mode), ',TIME_TRUNCATE_FRACTIONAL', '')), \
     transaction_isolation = 'READ-COMMITTED', \
     sql_safe_updates = 0, max_execution_time = 0, wait_timeout = 28800, net_write_timeout = 600, \
     lock_wait_timeout = 60, \

@@ -71,7 +71,7 @@ pub async fn auto_increment(session: &mut Session, name: &TableName) -> Result<u
 async fn columns(session: &mut Session, schema: &str, table: &str) -> Result<Vec<Column>, SqlError> {
     let rows = session
         .rows(&format!(
-            "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, IS_NULLABLE, \
+            "SELECT COLUMN_NAME, DATA_TYPE, CONCAT(COLUMN_TYPE, COALESCE(CONCAT(' SRID ', SRS_ID), '')), CHARACTER_SET_NAME, COLLATION_NAME, IS_NULLABLE, \
              COLUMN_DEFAULT, EXTRA, COALESCE(GENERATION_EXPRESSION, '') <> '' \
              FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {table} \
              ORDER BY ORDINAL_POSITION"

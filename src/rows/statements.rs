@@ -283,7 +283,7 @@ impl Statements {
 
     /// The keys of the first row above `lo` and of another row that has the same value for `key` of the shadow.
     /// No row when there is none; `None` when the key has parts that cannot be compared here: expressions, prefixes,
-    /// columns that the source does not have.
+    /// columns that the source does not have, values that the conversion changes.
     ///
     /// Values are compared as the shadow compares them, so that rows count as equal that its key does not keep
     /// apart.
@@ -301,7 +301,12 @@ impl Statements {
         for part in &key.parts {
             let name = part.column.as_deref().filter(|_| !part.prefix)?;
             let mapped = self.projection.mapped.iter().find(|m| same_name(&m.target.name, name))?;
-            let source = quote(&self.projection.source[mapped.source].name);
+            let from = &self.projection.source[mapped.source];
+            // What differs here may be made equal by the conversion.
+            if !conversion::survives(from, &mapped.target) {
+                return None;
+            }
+            let source = quote(&from.name);
             let value = collated(&format!("d.{source}"), &mapped.target);
             equal.push(format!("{value} = {}", collated(&format!("e.{source}"), &mapped.target)));
             suggested.push(format!("_rsc_s.{} = {value}", quote(name)));

@@ -20,8 +20,11 @@ pub enum Unmappable {
         "no primary or unique key is over the same columns before and after, so a row could not be found on both sides"
     )]
     NoSharedKey,
-    #[error("this version does not convert column {column} from {from} to {to}")]
-    Conversion { column: String, from: String, to: String },
+    #[error(
+        "column {column} cannot be converted from {from} to {to} and back as MySQL would: {why}; \
+         instead, add a column of the new type, fill it, and drop the old one in a change of its own"
+    )]
+    Conversion { column: String, from: String, to: String, why: &'static str },
     #[error(
         "column {column} is part of the key that finds a row, and {from} and {to} do not keep the same keys apart"
     )]
@@ -30,6 +33,10 @@ pub enum Unmappable {
         "column {column} ({column_type}) is NOT NULL without a default, and its type has no implicit one, so rows that do not know it could not be written"
     )]
     NoDefault { column: String, column_type: String },
+    #[error(
+        "column {column} ({column_type}) would be added as NOT NULL without a default, so every row would get a zero date, which a native ALTER refuses; give it a default, or let it be NULL"
+    )]
+    ZeroDate { column: String, column_type: String },
     #[error("the statement renames column {0}, but the server's result does not show it")]
     Rename(String),
 }
@@ -51,23 +58,27 @@ impl Mapping {
         let mut reasons = Vec::new();
         for &(o, n) in &pairs {
             let (from, to) = (&old.columns[o], &new.columns[n]);
-            let written = !from.generated && !to.generated;
-            let exact = conversion::supported(from, to) && conversion::supported(to, from);
-            if written && !exact {
+            if let Some(why) = conversion::refusal(from, to)
+                && !(from.generated && to.generated)
+            {
                 reasons.push(Unmappable::Conversion {
                     column: from.name.clone(),
-                    from: from.column_type.clone(),
-                    to: to.column_type.clone(),
+                    from: described(from),
+                    to: described(to),
+                    why,
                 });
             }
         }
         let mapped_old = |i| pairs.iter().any(|&(o, _)| o == i);
         let mapped_new = |i| pairs.iter().any(|&(_, n)| n == i);
         reasons.extend(unfillable(old, mapped_old).chain(unfillable(new, mapped_new)));
+        reasons.extend(zero_dates(new, mapped_new));
         if !old.keys.iter().any(|k| key::identifies_rows(old, k)) {
             reasons.push(Unmappable::NoKey);
         }
-        let Some(&keys) = key::shared(old, new, &pairs).first() else {
+        let shared = key::shared(old, new, &pairs);
+        let apart = |keys: &&(usize, usize)| key_conversions(old, new, &pairs, &old.keys[keys.0]).is_empty();
+        let Some(&keys) = shared.iter().find(apart).or(shared.first()) else {
             if !reasons.contains(&Unmappable::NoKey) {
                 reasons.push(Unmappable::NoSharedKey);
             }
@@ -120,6 +131,14 @@ fn pair_columns(old: &Table, new: &Table, alter: &Alter) -> Result<Vec<(usize, u
     Ok(pairs)
 }
 
+/// The type, with the character set where it has one.
+fn described(column: &Column) -> String {
+    match &column.charset {
+        Some(charset) => format!("{} CHARACTER SET {charset}", column.column_type),
+        None => column.column_type.clone(),
+    }
+}
+
 fn key_conversions(old: &Table, new: &Table, pairs: &[(usize, usize)], key: &Key) -> Vec<Unmappable> {
     let in_key = |column: &Column| key::column_names(key).iter().any(|name| same_name(name, &column.name));
     pairs
@@ -148,6 +167,20 @@ fn unfillable(table: &Table, mapped: impl Fn(usize) -> bool) -> impl Iterator<It
         })
         .collect::<Vec<_>>()
         .into_iter()
+}
+
+/// Forward only: in the old schema a zero date is better than no way back.
+fn zero_dates(new: &Table, mapped: impl Fn(usize) -> bool) -> Vec<Unmappable> {
+    let is_date = |column: &Column| matches!(column.data_type.as_str(), "date" | "datetime" | "timestamp");
+    new.columns
+        .iter()
+        .enumerate()
+        .filter(|&(i, column)| !mapped(i) && needs_fill(column) && is_date(column))
+        .map(|(_, column)| Unmappable::ZeroDate {
+            column: column.name.clone(),
+            column_type: column.column_type.clone(),
+        })
+        .collect()
 }
 
 /// An INSERT that does not name this column fails in strict mode.

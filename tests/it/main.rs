@@ -4,6 +4,7 @@ mod binlog_forms;
 mod cases;
 mod command_line;
 mod concurrent_writers;
+mod conversions;
 mod detection;
 mod failover;
 #[cfg(debug_assertions)]

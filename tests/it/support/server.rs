@@ -80,12 +80,19 @@ const DEFAULTS: [&str; 11] = [
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     options: Vec<String>,
+    zone: Option<String>,
 }
 
 impl Options {
     /// One option as mysqld takes it, such as `--gtid-mode=OFF`; it overrides a default or an earlier one.
     pub fn with(mut self, option: impl Into<String>) -> Self {
         self.options.push(option.into());
+        self
+    }
+
+    /// What `time_zone = SYSTEM` means to the server: the variable TZ of its process.
+    pub fn zone(mut self, zone: impl Into<String>) -> Self {
+        self.zone = Some(zone.into());
         self
     }
 }
@@ -253,7 +260,12 @@ fn command_line(
     port: u16,
 ) -> Result<Vec<OsString>, Error> {
     // `--no-defaults` is only understood as the first one.
-    let mut line = vec![installation.mysqld.clone().into_os_string(), "--no-defaults".into()];
+    let mut line: Vec<OsString> = match &options.zone {
+        // `env` becomes mysqld, with the same process id.
+        Some(zone) => vec!["env".into(), format!("TZ={zone}").into()],
+        None => Vec::new(),
+    };
+    line.extend([installation.mysqld.clone().into_os_string(), "--no-defaults".into()]);
     line.extend(DEFAULTS.map(OsString::from));
     line.extend(run_as_root(folder)?.map(OsString::from));
     line.push(format!("--server-id={}", rand::rng().random_range(1..=u32::MAX)).into());

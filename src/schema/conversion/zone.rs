@@ -1,0 +1,42 @@
+//! TIMESTAMP from and to DATETIME and DATE, as in the server's own time zone.
+//!
+//! A native ALTER runs in the server's time zone; rsc's sessions are in UTC, so that the images of rows mean one
+//! thing. `@@GLOBAL.time_zone` may be `SYSTEM`, an offset or a name, and CONVERT_TZ takes all three.
+//!
+//! CONVERT_TZ returns its argument, without a word, where the result would be before 1970. A time that the clock
+//! leaps over it takes for the end of the leap, as the server does for such a value when it is not strict. Both are
+//! seen by converting back: the time is another one.
+
+use super::Manner;
+use super::calendar::impossible;
+use super::family::fraction;
+use crate::schema::table::Column;
+
+const ZONE: &str = "@@GLOBAL.time_zone";
+
+/// The DATETIME that the server's clock showed at a TIMESTAMP.
+pub fn local(from: &Column, value: &str) -> String {
+    let fraction = fraction(from);
+    format!("IF({value} = 0, CAST({value} AS DATETIME({fraction})), CONVERT_TZ({value}, '+00:00', {ZONE}))")
+}
+
+/// The TIMESTAMP at which the server's clock showed a DATETIME, which is rounded first.
+pub fn instant(to: &Column, manner: Manner, value: &str) -> String {
+    let rounded = format!("CAST({value} AS DATETIME({}))", fraction(to));
+    let utc = format!("CONVERT_TZ({rounded}, {ZONE}, '+00:00')");
+    let back = format!("CONVERT_TZ({utc}, '+00:00', {ZONE})");
+    match manner {
+        // The text is no time, so the assignment fails, and its error has the text.
+        Manner::Strict => format!(
+            "IF({value} IS NULL OR {value} = 0, {rounded}, \
+             IF({back} = {rounded}, {utc}, CONCAT({value}, ' is no TIMESTAMP in the time zone of the server')))"
+        ),
+        Manner::Nearest => {
+            let impossible = impossible(value);
+            format!(
+                "IF({value} IS NULL, NULL, COALESCE(IF({impossible} \
+                 OR ({rounded} < '1970-01-03' AND {back} <> {rounded}), NULL, {utc}), '0000-00-00 00:00:00'))"
+            )
+        }
+    }
+}
