@@ -6,7 +6,7 @@ use crate::cli::{Agent, Migrate};
 use crate::engine::sides::definition;
 use crate::engine::{self, Until};
 use crate::error::{Error, Told};
-use crate::journal::record::Options;
+use crate::journal::record::{Change, Options};
 use crate::journal::store;
 use crate::lifecycle::event::Verb;
 use crate::lifecycle::state::State;
@@ -31,19 +31,20 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
     let until = if migrate.agent == Agent::Stay { Until::Ended } else { Until::Settled };
     let change = engine::run(context.job(id, ask, until)).await?;
     match (change.state, migrate.agent) {
-        (State::Revertible, Agent::Auto) => {
-            context.printer.remark(&agent::hand_over(context, change.id).await?)
+        (State::Ready | State::Revertible, Agent::Auto) => {
+            context.printer.remark(&agent::hand_over(context, &change).await?)
         }
-        (State::Revertible, Agent::None) => warn_of_retention(context, &change.options).await,
+        (State::Ready | State::Revertible, Agent::None) => warn_of_retention(context, &change).await,
         _ => {}
     }
     context.printer.done(&change, &hint(&change));
     Ok(())
 }
 
-fn hint(change: &crate::journal::record::Change) -> String {
+fn hint(change: &Change) -> String {
     let id = change.id;
     match change.state {
+        State::Ready => format!("to swap the tables, `rsc cutover {id}`; to give it up, `rsc cancel {id}`"),
         State::Revertible => {
             format!("to take it back, `rsc revert {id}`; to keep it for good, `rsc complete {id}`")
         }
@@ -73,6 +74,7 @@ async fn begin(
         batch_ms: u64::try_from(migrate.batch_time.as_millis()).unwrap_or(u64::MAX).max(1),
         cutover_lock_timeout_s: migrate.cutover_lock_timeout.as_secs(),
         revert_window_s: migrate.revert_window.as_secs(),
+        postpone_cutover: migrate.postpone_cutover,
     };
     let statement = match alter.table {
         Some(_) => text.to_owned(),
@@ -112,6 +114,9 @@ async fn refuse_second_change(session: &mut Session, table: &Table) -> Result<()
     let Some(other) = store::active(session, table).await.map_err(store_error)? else { return Ok(()) };
     let id = other.id;
     let next = match other.state {
+        State::Ready => {
+            format!("to swap its tables, `rsc cutover {id}`; to give it up, `rsc cancel {id}`")
+        }
         State::Revertible | State::Reverted | State::Expired => {
             format!("to end it, keeping what serves now, `rsc complete {id}`")
         }
@@ -163,17 +168,24 @@ fn statement_error(error: SqlError) -> Error {
     }
 }
 
-/// Without a process that keeps the stream, a revert needs the binlogs of all the time since the swap.
-async fn warn_of_retention(context: &Context, options: &Options) {
+/// Without a process that keeps the stream, the next swap needs the binlogs of all the time until then.
+async fn warn_of_retention(context: &Context, change: &Change) {
     let Ok(mut session) = Session::open(&context.server).await else { return };
     let kept = session.text("SELECT @@GLOBAL.binlog_expire_logs_seconds").await.ok().flatten();
     let kept: u64 = kept.and_then(|v| v.parse().ok()).unwrap_or(0);
-    if kept > 0 && kept < options.revert_window_s {
+    let window = change.options.revert_window_s;
+    let in_words = |seconds| duration(std::time::Duration::from_secs(seconds));
+    if kept > 0 && change.state == State::Ready {
+        context.printer.remark(&format!(
+            "note: the server keeps binlogs for {}; until then the cut-over works without anyone keeping the stream",
+            in_words(kept),
+        ));
+    } else if kept > 0 && kept < window {
         context.printer.remark(&format!(
             "note: the server keeps binlogs for {}, less than the revert window of {}; \
              until then a revert works without anyone keeping the stream",
-            duration(std::time::Duration::from_secs(kept)),
-            duration(std::time::Duration::from_secs(options.revert_window_s)),
+            in_words(kept),
+            in_words(window),
         ));
     }
 }

@@ -38,6 +38,7 @@ pub async fn run(cli: Cli, printer: Arc<Printer>, stop: watch::Receiver<bool>) -
         Command::Migrate(migrate) => {
             migrate::run(&context, migrate, cli.connection.database()?.as_deref()).await
         }
+        Command::Cutover(id) => asking::run(&context, id.id, Verb::Cutover).await,
         Command::Revert(id) => asking::run(&context, id.id, Verb::Revert).await,
         Command::Reapply(id) => asking::run(&context, id.id, Verb::Reapply).await,
         Command::Complete(id) => asking::run(&context, id.id, Verb::Complete).await,

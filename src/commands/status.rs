@@ -66,6 +66,7 @@ fn next(change: &Change, owner_alive: bool) -> Vec<String> {
         State::Planned | State::Copying | State::CatchingUp | State::CuttingOver => {
             resume.into_iter().chain([format!("rsc cancel {id}")]).collect()
         }
+        State::Ready => vec![format!("rsc cutover {id}"), format!("rsc cancel {id}")],
         State::Revertible => vec![format!("rsc revert {id}"), format!("rsc complete {id}")],
         State::Reverted => vec![format!("rsc reapply {id}"), format!("rsc complete {id}")],
         State::Reverting | State::Reapplying => {

@@ -237,6 +237,7 @@ impl Driver<'_> {
             State::Planned => self.build().await,
             State::Copying
             | State::CatchingUp
+            | State::Ready
             | State::CuttingOver
             | State::Revertible
             | State::Reverting
@@ -297,7 +298,7 @@ impl Driver<'_> {
                 State::CuttingOver => self.swap(&mut line, Serving::New).await,
                 State::Reapplying => self.swap(&mut line, Serving::New).await,
                 State::Reverting => self.swap(&mut line, Serving::Old).await,
-                State::Revertible | State::Reverted => self.follow(&mut line).await,
+                State::Ready | State::Revertible | State::Reverted => self.follow(&mut line).await,
                 State::Planned
                 | State::Completing
                 | State::Completed
@@ -331,7 +332,8 @@ impl Driver<'_> {
 
     async fn close_in(&mut self, line: &mut Line) -> Result<(), Halt> {
         line.come_close().await?;
-        self.happens(&Event::CloseBehind, Note::default()).await
+        let postponed = self.change.options.postpone_cutover;
+        self.happens(&Event::CloseBehind { postponed }, Note::default()).await
     }
 
     /// Tries until it has happened or someone takes the wish back; the stream goes on between two attempts.

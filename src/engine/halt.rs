@@ -37,7 +37,9 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
             let told = Told::new(no.what).state("nothing was changed").next(no.next);
             match job.ask {
                 Some(Verb::Revert | Verb::Reapply) => Error::RevertRefused(told),
-                Some(Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => Error::Refused(told),
+                Some(Verb::Cutover | Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => {
+                    Error::Refused(told)
+                }
             }
         }
         Halt::Failed(told) => Error::Failed(
@@ -48,7 +50,7 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
             let keep = format!("to keep what serves, `rsc complete {id}`");
             let again = match job.ask {
                 Some(verb @ (Verb::Revert | Verb::Reapply)) => format!("rsc {} {id}", verb.name()),
-                Some(Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => {
+                Some(Verb::Cutover | Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => {
                     format!("rsc migrate --resume {id} --agent stay")
                 }
             };
@@ -64,7 +66,9 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
                 .next(next);
             match job.ask {
                 Some(Verb::Revert | Verb::Reapply) => Error::RevertRefused(told),
-                Some(Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => Error::Stopped(told),
+                Some(Verb::Cutover | Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => {
+                    Error::Stopped(told)
+                }
             }
         }
         Halt::Trouble(trouble) => match trouble {

@@ -17,6 +17,9 @@ pub struct Options {
     pub cutover_lock_timeout_s: u64,
     /// How long after the last swap a revert stays possible, in seconds.
     pub revert_window_s: u64,
+    /// The swap waits for `rsc cutover`. Rows of earlier versions do not have it.
+    #[serde(default)]
+    pub postpone_cutover: bool,
 }
 
 impl Options {
@@ -27,7 +30,12 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { batch_ms: 500, cutover_lock_timeout_s: 3, revert_window_s: 24 * 60 * 60 }
+        Self {
+            batch_ms: 500,
+            cutover_lock_timeout_s: 3,
+            revert_window_s: 24 * 60 * 60,
+            postpone_cutover: false,
+        }
     }
 }
 
@@ -170,6 +178,12 @@ pub struct Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_of_a_version_that_could_not_postpone_are_read() {
+        let older = r#"{"batch_ms":500,"cutover_lock_timeout_s":3,"revert_window_s":86400}"#;
+        assert_eq!(serde_json::from_str::<Options>(older).expect("readable"), Options::default());
+    }
 
     #[test]
     fn a_long_table_name_is_cut_so_that_the_shadow_name_fits() {

@@ -5,6 +5,8 @@ use super::state::Serving;
 /// What an operator can ask of a change that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
+    /// Swap the tables of a change whose swap was postponed.
+    Cutover,
     Revert,
     Reapply,
     Complete,
@@ -16,11 +18,12 @@ pub enum Verb {
 }
 
 impl Verb {
-    pub const ALL: [Verb; 6] =
-        [Verb::Revert, Verb::Reapply, Verb::Complete, Verb::Cancel, Verb::Pause, Verb::Resume];
+    pub const ALL: [Verb; 7] =
+        [Verb::Cutover, Verb::Revert, Verb::Reapply, Verb::Complete, Verb::Cancel, Verb::Pause, Verb::Resume];
 
     pub fn name(self) -> &'static str {
         match self {
+            Verb::Cutover => "cutover",
             Verb::Revert => "revert",
             Verb::Reapply => "reapply",
             Verb::Complete => "complete",
@@ -43,7 +46,10 @@ pub enum Event {
     /// Every row that the stream will not bring has been copied.
     CopyEnded,
     /// The stream is close enough behind for a short freeze.
-    CloseBehind,
+    CloseBehind {
+        /// The operator wants to say when.
+        postponed: bool,
+    },
     /// The tables are swapped, and this schema serves. Also what a look at the server showed.
     Serves(Serving),
     /// The swap was tried and did not happen; the tables are as they were.

@@ -46,6 +46,7 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
         State::Planned
         | State::Copying
         | State::CatchingUp
+        | State::Ready
         | State::CuttingOver
         | State::Reverting
         | State::Reapplying => Verdict::NotYet,
@@ -72,7 +73,7 @@ impl fmt::Display for Verdict {
             Verdict::CatchesUpFirst => f.write_str("ready after catching up: no process keeps the stream"),
             Verdict::Blocked(why) => write!(f, "blocked: {why}"),
             Verdict::Impossible(why) => write!(f, "impossible: {why}"),
-            Verdict::NotYet => f.write_str("not yet: the change has not settled"),
+            Verdict::NotYet => f.write_str("not yet: the tables are still to be swapped"),
         }
     }
 }

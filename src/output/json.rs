@@ -62,6 +62,7 @@ pub fn change(change: &Change) -> Value {
         "statement": change.statement,
         "state": change.state.name(),
         "paused": change.paused,
+        "postpone_cutover": change.options.postpone_cutover,
         "reason": change.reason,
         "freeze_ms": change.freeze_ms,
         "started_at": change.started_at,

@@ -1,6 +1,7 @@
 mod agent;
 mod command_line;
 mod concurrent_writers;
+mod cutover;
 mod detection;
 mod failover;
 #[cfg(debug_assertions)]
