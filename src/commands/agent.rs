@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::journal::record::Change;
 use crate::journal::{fence, store};
 use crate::lifecycle::state::State;
+use crate::mysql::preflight;
 use crate::settings::{Server, SslMode};
 
 /// A living agent finds an orphan within half a second; one that has to start needs a little longer.
@@ -26,6 +27,9 @@ pub async fn run(context: &Context, options: &cli::AgentOptions) -> Result<(), E
     // Also tells at once when the server cannot be reached or the password is wrong.
     let mut session = context.session().await?;
     store::installed(&mut session).await.map_err(store_error)?;
+    if let Some(lacking) = preflight::missing_grants(&mut session, None).await.map_err(sql_error)? {
+        return Err(Error::Refused(lacking.state("nothing was touched")));
+    }
     let printer = Arc::clone(&context.printer);
     let agent = Agent {
         server: context.server.clone(),

@@ -11,6 +11,7 @@ use crate::journal::store;
 use crate::lifecycle::event::Verb;
 use crate::lifecycle::state::State;
 use crate::mysql::inspect::{self, Found};
+use crate::mysql::leftover;
 use crate::mysql::preflight;
 use crate::mysql::shadow;
 use crate::output::duration;
@@ -68,6 +69,7 @@ async fn begin(
     let facts = preflight::gather(&mut session, table.clone()).await.map_err(sql_error)?;
     refuse_all(preflight::refusals(&facts))?;
     refuse_second_change(&mut session, &table).await?;
+    refuse_leftovers(&mut session, &table).await?;
     try_statement(context, &mut session, &table, &alter).await?;
     store::install(&mut session).await.map_err(store_error)?;
     let options = Options {
@@ -126,6 +128,20 @@ async fn refuse_second_change(session: &mut Session, table: &Table) -> Result<()
         Told::new(format!("{} has a change already: {id}, which is {}", table.name.plain(), other.state))
             .next(next),
     ))
+}
+
+/// A new change may get the number of a lost one, and take its table for its own.
+async fn refuse_leftovers(session: &mut Session, table: &Table) -> Result<(), Error> {
+    let left = leftover::of_table(session, table).await.map_err(store_error)?;
+    let reason = |left: &TableName| {
+        Told::new(format!(
+            "{} is left of a change of {} that the journal does not know any more",
+            left.plain(),
+            table.name.plain()
+        ))
+        .next(format!("see whether it has rows that are needed; then DROP TABLE {left}"))
+    };
+    refuse_all(left.iter().map(reason).collect())
 }
 
 /// Lets the server judge the statement on an empty twin, and looks whether rows can be kept in both.

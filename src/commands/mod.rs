@@ -16,6 +16,7 @@ use crate::error::{Error, Told};
 use crate::journal::record::Change;
 use crate::journal::store::{self, StoreError};
 use crate::lifecycle::event::Verb;
+use crate::mysql::leftover;
 use crate::output::Printer;
 use crate::session::{Session, SqlError};
 use crate::settings::Server;
@@ -73,11 +74,19 @@ impl Context {
         };
         match found {
             Some(change) => Ok((session, change)),
-            None => Err(Error::Refused(
-                Told::new(format!("there is no change {id} on {}", self.server.address()))
+            None => {
+                let left = leftover::of_change(&mut session, id).await.map_err(store_error)?;
+                let left = left.iter().map(|table| format!("; {} is left of one", table.plain()));
+                Err(Error::Refused(
+                    Told::new(format!(
+                        "there is no change {id} on {}{}",
+                        self.server.address(),
+                        left.collect::<String>()
+                    ))
                     .state("nothing was touched")
                     .next("to see the changes there are, `rsc list`"),
-            )),
+                ))
+            }
         }
     }
 
@@ -106,6 +115,11 @@ fn store_error(error: StoreError) -> Error {
         StoreError::Version { .. } => Error::Refused(
             told.state("nothing was touched").next("use the rsc that made this sidecar, or a newer one"),
         ),
+        StoreError::Incomplete { .. } => {
+            Error::Refused(told.state("nothing was touched").next(
+                "restore `_rsc` from a backup; or, if no change is needed any more, DROP DATABASE `_rsc`",
+            ))
+        }
         StoreError::Busy(_) => {
             Error::Refused(told.state("nothing was touched").next("to see the change, `rsc list`"))
         }

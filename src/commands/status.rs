@@ -3,13 +3,15 @@
 use super::{Context, sql_error, store_error};
 use crate::engine::sides;
 use crate::error::{Error, Told};
+use crate::journal::fence;
 use crate::journal::record::Change;
-use crate::journal::{fence, store};
+use crate::journal::store::{self, StoreError};
 use crate::lifecycle::state::State;
 use crate::lifecycle::verdict::{Signs, verdict};
 use crate::output::StatusReport;
+use crate::rows::gtid_set::GtidSet;
 use crate::schema::table::string_literal;
-use crate::session::Session;
+use crate::session::{Remedy, Session};
 
 pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
     let (mut session, change) = context.change(id).await?;
@@ -25,12 +27,21 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
     let owner_alive = owner.as_ref().is_some_and(|o| o.alive);
     // A planned change has no position yet, and perhaps not even its stream table.
     let no_stream = change.state.ended() || change.state == State::Planned;
-    let binlogs_kept = no_stream || binlogs_kept(&mut session, id).await?;
+    let position = match store::position(&mut session, id).await {
+        Ok(position) => Some(position),
+        Err(StoreError::Sql(error)) if error.remedy() == Remedy::NoJournal => None,
+        Err(error) => return Err(store_error(error)),
+    };
+    let binlogs_kept = match &position {
+        Some(position) if !no_stream => binlogs_kept(&mut session, position).await?,
+        _ => no_stream,
+    };
     let signs = Signs {
         state: change.state,
         reason: change.reason.as_deref(),
         owner_alive,
         binlogs_kept,
+        stream_lost: !no_stream && position.is_none(),
         window_over: change.window_over,
     };
     context.printer.status(&StatusReport {
@@ -46,8 +57,7 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
 }
 
 /// Everything that was purged had been applied.
-async fn binlogs_kept(session: &mut Session, id: u64) -> Result<bool, Error> {
-    let position = store::position(session, id).await.map_err(store_error)?;
+async fn binlogs_kept(session: &mut Session, position: &GtidSet) -> Result<bool, Error> {
     let kept = session
         .text(&format!("SELECT GTID_SUBSET(@@GLOBAL.gtid_purged, {})", string_literal(&position.to_string())))
         .await

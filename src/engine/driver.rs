@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::halt::{Halt, explain};
 use super::line::Line;
+use super::missing;
 use super::sides;
 use super::swap::Attempt;
 use super::trouble::Trouble;
@@ -18,7 +19,7 @@ use crate::lifecycle::event::{Event, Verb};
 use crate::lifecycle::notice::{Freeze, Notice};
 use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::step::{Refusal, step};
-use crate::mysql::shadow;
+use crate::mysql::{preflight, shadow};
 use crate::schema::statement::Alter;
 use crate::session::Session;
 
@@ -38,18 +39,18 @@ const SWAP_PAUSE_MAX: Duration = Duration::from_secs(30);
 pub async fn run(job: Job) -> Result<Change, Error> {
     let mut ask = job.ask;
     let mut backoff = Backoff::new();
-    let mut held = false;
+    let mut held = None;
     loop {
         let began = Instant::now();
         let why = match attempt(&job, &mut ask, &mut held).await {
             Ok(change) => return Ok(change),
             // Someone did something in our absence: wait for them, and keep the stream again.
-            Err(Halt::Trouble(Trouble::Owned(who))) if job.until == Until::Ended && held => {
+            Err(Halt::Trouble(Trouble::Owned(who))) if job.until == Until::Ended && held.is_some() => {
                 backoff = Backoff::new();
                 format!("the change is driven by {who}")
             }
             Err(Halt::Trouble(Trouble::Lost(why) | Trouble::Locked(why))) => why,
-            Err(halt) => return Err(explain(&job, halt)),
+            Err(halt) => return Err(explain(&job, missing::look_into(&job, held.as_ref(), halt).await)),
         };
         if began.elapsed() > GIVE_UP_AFTER {
             backoff = Backoff::new();
@@ -86,24 +87,29 @@ impl Backoff {
     }
 }
 
-/// Claims the change, works on it until it has settled, and gives it up again, whatever happened. `held` is true
+/// Claims the change, works on it until it has settled, and gives it up again, whatever happened. `held` is the change
 /// from the first claim on.
-async fn attempt(job: &Job, ask: &mut Option<Verb>, held: &mut bool) -> Result<Change, Halt> {
+async fn attempt(job: &Job, ask: &mut Option<Verb>, held: &mut Option<Change>) -> Result<Change, Halt> {
     let mut session = Session::open(&job.server).await?;
-    writable(&mut session, *held).await?;
+    writable(&mut session, held.is_some()).await?;
     let change = load(&mut session, job.change).await?;
     if change.state.ended() {
         // An earlier process may have been killed between its last two statements.
         store::forget_stream(&mut session, change.id).await?;
         return at_the_end(change, *ask);
     }
-    if change.state == State::Planned {
-        // Whoever journaled the change may have been killed before this.
+    // A table that the account may not see looks like one that is gone.
+    let lacking = preflight::missing_grants(&mut session, Some(&change.table.schema)).await?;
+    if let Some(told) = lacking {
+        return Err(Halt::Denied { told, begun: held.is_some() });
+    }
+    if needs_no_position(change.state, *ask) {
+        // Whoever journaled the change may have been killed before this; or it is gone, and the change is to end.
         store::create_stream(&mut session, change.id).await?;
     }
     let ownership = fence::claim(&job.server, &mut session, job.change).await?;
-    *held = true;
     let change = load(&mut session, job.change).await?;
+    *held = Some(change.clone());
     let mut driver = Driver { job, session, ownership, change };
     let mut result = driver.drive(ask).await;
     let Driver { mut session, ownership, change, .. } = driver;
@@ -127,17 +133,22 @@ async fn attempt(job: &Job, ask: &mut Option<Verb>, held: &mut bool) -> Result<C
 /// account that read_only does not bind must not get through by that. A server that has become read-only under our
 /// hands may be on its way to be a replica; it is waited for like one that is gone.
 async fn writable(session: &mut Session, held: bool) -> Result<(), Halt> {
-    let read_only = session.text("SELECT @@GLOBAL.read_only OR @@GLOBAL.super_read_only").await?;
     let what = "the server is read-only".to_owned();
-    match read_only.as_deref() {
-        Some("1") if held => Err(Trouble::Lost(what).into()),
-        Some("1") => {
+    match store::read_only(session).await? {
+        true if held => Err(Trouble::Lost(what).into()),
+        true => {
             let next =
                 "connect to the primary; or, if this is the primary, SET GLOBAL read_only = OFF".into();
             Err(Halt::Refused(Refusal { what, next }))
         }
-        _ => Ok(()),
+        false => Ok(()),
     }
+}
+
+/// The stream has not begun, or will not be read again.
+fn needs_no_position(state: State, ask: Option<Verb>) -> bool {
+    let wanted = ask.and_then(|verb| step(state, &Event::Asked(verb)).ok()).unwrap_or(state);
+    matches!(wanted, State::Planned | State::Cancelling | State::Failing | State::Completing)
 }
 
 /// Whoever wants the change to move does not want it paused.

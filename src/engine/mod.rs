@@ -9,6 +9,7 @@
 mod driver;
 mod halt;
 mod line;
+mod missing;
 mod rounds;
 pub mod sides;
 mod swap;

@@ -117,6 +117,14 @@ impl Change {
         shadow_name(self.id, &self.table, "old")
     }
 
+    /// The shadow while this schema serves.
+    pub fn twin(&self, serving: Serving) -> TableName {
+        match serving {
+            Serving::Old => self.new_shadow(),
+            Serving::New => self.old_shadow(),
+        }
+    }
+
     /// The table of this change's stream row.
     pub fn stream_table(&self) -> String {
         stream_table(self.id)
@@ -130,7 +138,7 @@ pub fn stream_table(id: u64) -> String {
 /// MySQL names have at most 64 characters.
 const NAME_MAX: usize = 64;
 
-fn shadow_name(id: u64, table: &TableName, side: &str) -> TableName {
+pub fn shadow_name(id: u64, table: &TableName, side: &str) -> TableName {
     let prefix = format!("_rsc{id}_");
     let suffix = format!("_{side}");
     let room = NAME_MAX - prefix.len() - suffix.len();

@@ -26,6 +26,8 @@ pub struct Signs<'a> {
     pub reason: Option<&'a str>,
     pub owner_alive: bool,
     pub binlogs_kept: bool,
+    /// The change's stream row, with its position, is not there any more.
+    pub stream_lost: bool,
     pub window_over: bool,
 }
 
@@ -33,6 +35,9 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
     match signs.state {
         State::Revertible | State::Reverted => match signs.reason {
             _ if signs.window_over => Verdict::Impossible("the revert window is over"),
+            _ if signs.stream_lost => {
+                Verdict::Impossible("its part of the journal was dropped by someone else")
+            }
             Some(reason) => Verdict::Blocked(reason.to_owned()),
             None if signs.owner_alive => Verdict::Ready,
             None if signs.binlogs_kept => Verdict::CatchesUpFirst,
@@ -89,6 +94,7 @@ mod tests {
             reason: None,
             owner_alive,
             binlogs_kept,
+            stream_lost: false,
             window_over: false,
         };
         assert_eq!(verdict(&signs(true, false)), Verdict::Ready);

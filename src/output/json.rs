@@ -51,6 +51,7 @@ pub fn tale(tale: &Tale) -> Value {
             value["id"] = (*id).into();
             value
         }
+        Tale::Back => json!({ "event": "back" }),
         Tale::Away(why) => json!({ "event": "away", "why": why }),
     }
 }

@@ -72,6 +72,7 @@ pub fn tale(tale: &Tale) -> Vec<String> {
     match tale {
         Tale::Of(id, told) => notice(told).map_or_else(Vec::new, |text| lines(id, &text)),
         Tale::Ended(id, ended) => lines(id, &error(ended, usize::MAX)),
+        Tale::Back => vec![format!("{now} the server can be used again")],
         Tale::Away(why) => vec![format!("{now} {why}")],
     }
 }
