@@ -209,7 +209,7 @@ impl Session {
         match strikes(statement, moment) {
             None | Some(Kind::Kill) => Ok(()),
             Some(Kind::Delay) => {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(crate::faults::delay()).await;
                 Ok(())
             }
             Some(Kind::Lost) => {

@@ -117,8 +117,11 @@ async fn attempt(job: &Job, ask: &mut Option<Verb>, held: &mut Option<Change>) -
     if result.is_err() && ownership.fence.share(&mut session).await == Err(FenceError::Fenced) {
         result = Err(FenceError::Fenced.into());
     }
-    // If this fails the lease runs out by itself.
-    let _ = ownership.release(&mut session).await;
+    // If this fails the lease runs out by itself. What is written on a server that is to be a replica parts it from the
+    // others, also where this account may.
+    if matches!(store::read_only(&mut session).await, Ok(false)) {
+        let _ = ownership.release(&mut session).await;
+    }
     // Also a change that has failed needs its stream row no more.
     if change.state.ended() {
         let forgotten = store::forget_stream(&mut session, change.id).await;
