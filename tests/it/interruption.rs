@@ -441,3 +441,44 @@ async fn an_interrupt_in_the_swap_leaves_one_schema_or_the_other() {
         table.asked("complete", id).await;
     }
 }
+
+/// Stopped while it holds the tables: the server lets the application go on, another process takes over, and who wakes
+/// up changes nothing.
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_sleeps_in_the_swap_is_taken_over_from() {
+    for point in ["swap.advance.before", "swap.rename.before", "swap.rename.after"] {
+        let mut table = Table::create("id int PRIMARY KEY, title int").await;
+        table.fill("id, title", "i, i", 1_000).await;
+        let words = ["--database", &table.schema, "--table", "t", "--alter", "DROP COLUMN title"];
+        let mut sleeper = rsc(shared(), &[&["--output", "json", "migrate"], &words[..]].concat())
+            .env("RSC_FAULT", &format!("{point}:delay"))
+            .start();
+        sleeper.logs("fault struck").await;
+        sleeper.signal("STOP");
+        let started: serde_json::Value =
+            serde_json::from_str(sleeper.stdout().lines().next().unwrap()).unwrap();
+        let id = started["id"].as_u64().unwrap();
+        // Waits for the lock, and is answered.
+        table.run("UPDATE t SET id = -id WHERE id = 7").await;
+        let resume = ["--output", "json", "migrate", "--resume", &id.to_string()];
+        let resumed = loop {
+            let resumed = rsc(shared(), &resume).run().await;
+            if resumed.code != 8 {
+                break resumed;
+            }
+            sleep(Duration::from_millis(200)).await;
+        };
+        assert_eq!(resumed.well().last_line()["state"], "revertible", "{point}");
+        table.run("UPDATE t SET id = -id WHERE id = 8").await;
+        table.asked("revert", id).await;
+        sleeper.signal("CONT");
+        let woken = sleeper.ended().await;
+        println!("{point}: exit {} after waking up", woken.code);
+        assert!([0, 8].contains(&woken.code), "{point}: {woken:#?}");
+        let rows: Vec<(u64, u64)> = table.all("SELECT COUNT(*), SUM(title = ABS(id)) FROM t").await;
+        assert_eq!(rows, [(1_000, 1_000)], "{point}");
+        table.asked("reapply", id).await;
+        table.asked("complete", id).await;
+    }
+}

@@ -1,4 +1,5 @@
 mod agent;
+mod another_machine;
 mod command_line;
 mod concurrent_writers;
 mod cutover;
