@@ -23,6 +23,8 @@ use crate::settings::Server;
 
 /// Changes without an owner are looked for so often.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A server that cannot be looked at is tried ever more seldom, down to this.
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
 /// A change that could not be kept is left alone for so long.
 const REST: Duration = Duration::from_secs(20);
 /// An agent that ends by itself gives up on a server that has been out of reach for so long.
@@ -36,8 +38,26 @@ pub enum Tale {
     Of(u64, Notice),
     /// The engine of this change ended with a reason.
     Ended(u64, Error),
-    /// The server cannot be looked at.
+    /// The server cannot be looked at. Told once for each reason.
     Away(String),
+    /// It can again.
+    Back,
+}
+
+/// Why no change can be taken up.
+#[derive(Debug, thiserror::Error)]
+enum Away {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Perhaps not for long: a replica is promoted, and a name points to another server.
+    #[error("the server is read-only; changes are taken up when it is not")]
+    ReadOnly,
+}
+
+impl From<SqlError> for Away {
+    fn from(error: SqlError) -> Self {
+        Away::Store(error.into())
+    }
 }
 
 pub type Listener = Arc<dyn Fn(Tale) + Send + Sync>;
@@ -68,14 +88,25 @@ impl Agent {
         let mut resting: HashMap<u64, Instant> = HashMap::new();
         let mut session = None;
         let mut seen = Instant::now();
+        let mut away: Option<String> = None;
+        let mut pause = LOOK_EVERY;
         loop {
             self.reap(&mut kept, &mut resting).await;
             if *self.stop.borrow() {
                 return self.drain(kept).await;
             }
-            match self.look(&mut session).await {
+            let mut stop = self.stop.clone();
+            let looked = tokio::select! {
+                looked = self.look(&mut session) => looked,
+                _ = stop.wait_for(|stop| *stop) => continue,
+            };
+            match looked {
                 Ok(alive) => {
                     seen = Instant::now();
+                    pause = LOOK_EVERY;
+                    if away.take().is_some() {
+                        (self.listener)(Tale::Back);
+                    }
                     if self.until_idle && alive.is_empty() && kept.is_empty() {
                         return Ok(());
                     }
@@ -83,22 +114,30 @@ impl Agent {
                 }
                 Err(why) => {
                     session = None;
-                    (self.listener)(Tale::Away(why.to_string()));
+                    let text = why.to_string();
+                    if away.as_ref() != Some(&text) {
+                        (self.listener)(Tale::Away(text.clone()));
+                        away = Some(text);
+                    }
                     if self.until_idle && seen.elapsed() > GIVE_UP_AFTER {
                         return Err(out_of_reach(&why));
                     }
+                    pause = (pause * 2).min(LOOK_AT_LEAST_EVERY);
                 }
             }
-            self.pause().await;
+            self.pause(pause).await;
         }
     }
 
     /// The changes that need somebody, with whether somebody drives them.
-    async fn look(&self, session: &mut Option<Session>) -> Result<Vec<(u64, bool)>, StoreError> {
+    async fn look(&self, session: &mut Option<Session>) -> Result<Vec<(u64, bool)>, Away> {
         let session = match session {
             Some(open) => open,
             none => none.insert(Session::open(&self.server).await?),
         };
+        if store::read_only(session).await? {
+            return Err(Away::ReadOnly);
+        }
         session.run(&format!("DO GET_LOCK({PRESENCE}, 0)")).await?;
         if !store::installed(session).await? {
             return Ok(Vec::new());
@@ -168,10 +207,10 @@ impl Agent {
         Ok(())
     }
 
-    async fn pause(&self) {
+    async fn pause(&self, time: Duration) {
         let mut stop = self.stop.clone();
         tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(time) => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
     }
@@ -182,7 +221,7 @@ fn needs_somebody(state: State) -> bool {
     !state.ended() && state != State::Expired
 }
 
-fn out_of_reach(why: &StoreError) -> Error {
+fn out_of_reach(why: &Away) -> Error {
     Error::Stopped(
         Told::new(format!(
             "the server has been out of reach for {} minutes: {why}",

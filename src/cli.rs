@@ -107,6 +107,8 @@ pub struct Connection {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Migrate(Migrate),
+    /// Swap the tables of a change that was started with --postpone-cutover
+    Cutover(Id),
     /// Take a change back, keeping every row written since
     Revert(Revert),
     /// Apply a reverted change again
@@ -153,6 +155,9 @@ pub struct Migrate {
     /// How long an attempt to lock the tables may wait, and the application with it
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = whole_seconds)]
     pub cutover_lock_timeout: Duration,
+    /// Copy and catch up, but swap only at `rsc cutover`
+    #[arg(long, conflicts_with = "resume")]
+    pub postpone_cutover: bool,
     /// How long after a swap the change can be taken back
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = whole_seconds)]
     pub revert_window: Duration,

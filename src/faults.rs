@@ -5,6 +5,7 @@
 //! `<name>.after`; [`Session::run_at`](crate::session::Session::run_at) passes both.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// The statements that have points: name, and where.
 pub const STATEMENTS: [(&str, &str); 44] = [
@@ -62,7 +63,7 @@ pub enum Kind {
     Cut,
     /// What has run has run, but the session never hears of it.
     Lost,
-    /// Nothing happens for a second.
+    /// Nothing happens for a second, or for `RSC_FAULT_DELAY_MS`.
     Delay,
 }
 
@@ -90,6 +91,12 @@ pub fn strikes(statement: &str, moment: &str) -> Option<Kind> {
         kill_myself();
     }
     Some(fault.kind)
+}
+
+/// How long [`Kind::Delay`] is.
+pub fn delay() -> Duration {
+    let given = std::env::var("RSC_FAULT_DELAY_MS").ok().and_then(|ms| ms.parse().ok());
+    Duration::from_millis(given.unwrap_or(1000))
 }
 
 /// A fault that cannot be read would silently test nothing.

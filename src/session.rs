@@ -33,14 +33,21 @@ pub enum Remedy {
     Again,
     /// Look at the server after reconnecting.
     Reconnect,
-    /// The server cannot take writes now: read-only, disk full. An operator mends that.
-    Wait,
+    /// The server has no room for what is to be written. An operator mends that.
+    Room(&'static str),
+    /// The account may not do this.
+    Denied,
+    /// A part of rsc's journal is not there.
+    NoJournal,
     /// The rows do not fit where they should go. It would be answered the same again.
     Data,
     /// Anything else: a privilege taken away, a table that is gone. It would be answered the same until someone has
     /// looked at it.
     None,
 }
+
+const DISK: &str = "the server has run out of disk space, or of room in its tablespace";
+const CACHE: &str = "the transaction is too large for the server's max_binlog_cache_size";
 
 /// Errors that a value or a row causes, when it is converted or held against the table's rules.
 const DATA_ERRORS: [u16; 29] = [
@@ -52,11 +59,17 @@ impl SqlError {
     pub fn remedy(&self) -> Remedy {
         match self {
             SqlError::Lost(_) | SqlError::Unreachable { .. } => Remedy::Reconnect,
-            SqlError::Server { code, .. } => match code {
+            SqlError::Server { code, message } => match code {
                 1062 | 1586 | 1022 => Remedy::Duplicate,
                 1205 | 1213 | 1317 | 3024 | 3572 => Remedy::Again,
                 1053 | 1152 | 1158..=1161 | 1184 | 1927 | 3169 | 1040 | 1203 => Remedy::Reconnect,
-                1290 | 1836 | 1792 | 1114 | 1021 | 3 | 1026 | 28 | 1598 => Remedy::Wait,
+                // It may be on its way to be a replica, and another server be the one to look at.
+                1290 if message.contains("read-only") => Remedy::Reconnect,
+                1836 => Remedy::Reconnect,
+                1114 | 1021 | 3 | 20 | 1026 | 1297 | 1598 | 3185 => Remedy::Room(DISK),
+                1197 | 1705 => Remedy::Room(CACHE),
+                1044 | 1142 | 1143 | 1227 | 1370 => Remedy::Denied,
+                1049 | 1146 if message.contains("'_rsc'") || message.contains("'_rsc.") => Remedy::NoJournal,
                 code if DATA_ERRORS.contains(code) => Remedy::Data,
                 _ => Remedy::None,
             },
@@ -198,7 +211,7 @@ impl Session {
         match strikes(statement, moment) {
             None | Some(Kind::Kill) => Ok(()),
             Some(Kind::Delay) => {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(crate::faults::delay()).await;
                 Ok(())
             }
             Some(Kind::Lost) => {
@@ -298,4 +311,57 @@ fn opts(server: &Server) -> Result<Opts, SqlError> {
         }
     };
     Ok(builder.ssl_opts(tls).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remedy(code: u16, message: &str) -> Remedy {
+        SqlError::Server { code, message: message.into() }.remedy()
+    }
+
+    /// The servers' own words, for errors that a test cannot always bring about.
+    #[test]
+    fn a_server_without_room_is_told_from_one_that_became_read_only() {
+        for (code, message) in [
+            (1114, "The table '_rsc1_t_new' is full"),
+            (
+                1021,
+                "Disk full (/tmp/#sql1); waiting for someone to free some space... (errno: 28 - No space left on device)",
+            ),
+            (3, "Error writing file './binlog.000002' (OS errno 28 - No space left on device)"),
+            (1026, "Error writing file './binlog.000002' (errno: 28 - No space left on device)"),
+            (1297, "Got temporary error 410 'REDO log files overloaded' from NDBCLUSTER"),
+            (
+                1598,
+                "Binary logging not possible. Message: An error occurred during flush stage of the commit.",
+            ),
+        ] {
+            assert_eq!(remedy(code, message), Remedy::Room(DISK), "{code}");
+        }
+        let cache = "Multi-statement transaction required more than 'max_binlog_cache_size' bytes of storage";
+        assert_eq!(remedy(1197, cache), Remedy::Room(CACHE));
+        for (code, message) in [
+            (
+                1290,
+                "The MySQL server is running with the --super-read-only option so it cannot execute this statement",
+            ),
+            (1836, "Running in read-only mode"),
+        ] {
+            assert_eq!(remedy(code, message), Remedy::Reconnect, "{code}");
+        }
+        assert_eq!(
+            remedy(1290, "The MySQL server is running with the --secure-file-priv option"),
+            Remedy::None
+        );
+    }
+
+    #[test]
+    fn a_journal_that_is_gone_is_told_from_another_table_that_is_gone() {
+        assert_eq!(remedy(1146, "Table '_rsc.stream_1' doesn't exist"), Remedy::NoJournal);
+        assert_eq!(remedy(1049, "Unknown database '_rsc'"), Remedy::NoJournal);
+        assert_eq!(remedy(1146, "Table 'd._rsc1_t_new' doesn't exist"), Remedy::None);
+        assert_eq!(remedy(1049, "Unknown database '_rsc2'"), Remedy::None);
+    }
 }

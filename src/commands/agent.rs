@@ -14,7 +14,10 @@ use super::{Context, sql_error, store_error};
 use crate::agent::{self, Agent};
 use crate::cli;
 use crate::error::Error;
+use crate::journal::record::Change;
 use crate::journal::{fence, store};
+use crate::lifecycle::state::State;
+use crate::mysql::preflight;
 use crate::settings::{Server, SslMode};
 
 /// A living agent finds an orphan within half a second; one that has to start needs a little longer.
@@ -24,6 +27,9 @@ pub async fn run(context: &Context, options: &cli::AgentOptions) -> Result<(), E
     // Also tells at once when the server cannot be reached or the password is wrong.
     let mut session = context.session().await?;
     store::installed(&mut session).await.map_err(store_error)?;
+    if let Some(lacking) = preflight::missing_grants(&mut session, None).await.map_err(sql_error)? {
+        return Err(Error::Refused(lacking.state("nothing was touched")));
+    }
     let printer = Arc::clone(&context.printer);
     let agent = Agent {
         server: context.server.clone(),
@@ -37,13 +43,14 @@ pub async fn run(context: &Context, options: &cli::AgentOptions) -> Result<(), E
 
 /// Sees to it that an agent keeps the change from here on: one that lives, or else one that is started for it in the
 /// background. Returns what to tell the person.
-pub async fn hand_over(context: &Context, id: u64) -> Result<String, Error> {
+pub async fn hand_over(context: &Context, change: &Change) -> Result<String, Error> {
+    let id = change.id;
     let mut session = context.session().await?;
     let log = match agent::is_present(&mut session).await.map_err(sql_error)? {
         true => None,
         false => match start(&context.server) {
             Ok(log) => Some(log),
-            Err(why) => return Ok(unkept(id, &format!("no agent could be started: {why}"))),
+            Err(why) => return Ok(unkept(change, &format!("no agent could be started: {why}"))),
         },
     };
     let asked = Instant::now();
@@ -58,12 +65,14 @@ pub async fn hand_over(context: &Context, id: u64) -> Result<String, Error> {
         sleep(Duration::from_millis(50)).await;
     }
     let see = log.map_or(String::new(), |log| format!("; see {}", log.display()));
-    Ok(unkept(id, &format!("no agent has taken the change over{see}")))
+    Ok(unkept(change, &format!("no agent has taken the change over{see}")))
 }
 
-fn unkept(id: u64, why: &str) -> String {
+fn unkept(change: &Change, why: &str) -> String {
+    let id = change.id;
+    let next = if change.state == State::Ready { "the cut-over" } else { "a revert" };
     format!(
-        "note: {why}\n      a revert catches up from the binlog first; to keep the stream, `rsc migrate --resume {id} --agent stay`"
+        "note: {why}\n      {next} catches up from the binlog first; to keep the stream, `rsc migrate --resume {id} --agent stay`"
     )
 }
 

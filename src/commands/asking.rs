@@ -1,4 +1,4 @@
-//! revert, reapply, complete, cancel: a wish for a change that exists.
+//! cutover, revert, reapply, complete, cancel, pause, resume: a wish for a change that exists.
 //!
 //! If a process drives the change, it is asked and does it; otherwise this process takes the change over and
 //! does it itself. An owner that dies before it answers is taken over from.
@@ -33,7 +33,7 @@ pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
         Some(change) => change,
         None => engine::run(context.job(id, Some(verb), until(verb))).await?,
     };
-    context.printer.done(&change, &hint(&change));
+    context.printer.done(&change, &hint(&change, verb));
     Ok(())
 }
 
@@ -41,18 +41,25 @@ pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
 fn until(verb: Verb) -> Until {
     match verb {
         Verb::Pause | Verb::Resume => Until::Asked,
-        Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply | Verb::Complete | Verb::Cancel => {
-            Until::Settled
-        }
+        Verb::Cutover
+        | Verb::Revert
+        | Verb::RevertAcceptingParked
+        | Verb::Reapply
+        | Verb::Complete
+        | Verb::Cancel => Until::Settled,
     }
 }
 
-fn hint(change: &Change) -> String {
+fn hint(change: &Change, verb: Verb) -> String {
     let id = change.id;
     if change.paused {
         return format!("to let it go on, `rsc resume {id}`");
     }
     match change.state {
+        State::Ready => format!("to swap the tables, `rsc cutover {id}`; to give it up, `rsc cancel {id}`"),
+        State::Revertible if verb == Verb::Cutover => {
+            format!("to take it back, `rsc revert {id}`; to keep it for good, `rsc complete {id}`")
+        }
         State::Revertible => {
             format!("to take it back again, `rsc revert {id}`; to keep it for good, `rsc complete {id}`")
         }
@@ -68,7 +75,7 @@ fn refused(verb: Verb, why: &str, advice: &str) -> Error {
     let told = Told::new(why).state("nothing was changed").next(advice);
     match verb {
         Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply => Error::RevertRefused(told),
-        Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume => Error::Refused(told),
+        Verb::Cutover | Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume => Error::Refused(told),
     }
 }
 
@@ -151,7 +158,7 @@ async fn answered(
         };
         match (verb, change.state) {
             (Verb::Revert | Verb::RevertAcceptingParked, State::Reverted)
-            | (Verb::Reapply, State::Revertible)
+            | (Verb::Cutover | Verb::Reapply, State::Revertible)
             | (Verb::Pause | Verb::Resume, _)
             | (Verb::Complete, State::Completed)
             | (Verb::Cancel, State::Cancelled | State::Revertible | State::Reverted) => return Ok(change),

@@ -3,6 +3,7 @@
 use super::{Context, sql_error, store_error};
 use crate::error::Error;
 use crate::journal::{fence, store};
+use crate::mysql::leftover;
 
 pub async fn run(context: &Context) -> Result<(), Error> {
     let mut session = context.session().await?;
@@ -14,5 +15,12 @@ pub async fn run(context: &Context) -> Result<(), Error> {
         }
     }
     context.printer.list(&listed);
+    for left in leftover::all(&mut session).await.map_err(store_error)? {
+        context.printer.remark(&format!(
+            "note: {} is left of a change that the journal does not know any more; \
+             see whether it has rows that are needed, and drop it",
+            left.plain()
+        ));
+    }
     Ok(())
 }

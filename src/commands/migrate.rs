@@ -6,12 +6,13 @@ use crate::cli::{Agent, Migrate};
 use crate::engine::sides::definition;
 use crate::engine::{self, Until};
 use crate::error::{Error, Told};
-use crate::journal::record::Options;
+use crate::journal::record::{Change, Options};
 use crate::journal::store;
 use crate::lifecycle::event::Verb;
 use crate::lifecycle::retention::shorter_than_window;
 use crate::lifecycle::state::State;
 use crate::mysql::inspect::{self, Found};
+use crate::mysql::leftover;
 use crate::mysql::preflight;
 use crate::mysql::retention;
 use crate::mysql::shadow;
@@ -32,16 +33,17 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
     };
     let until = if migrate.agent == Agent::Stay { Until::Ended } else { Until::Settled };
     let change = engine::run(context.job(id, ask, until)).await?;
-    if (change.state, migrate.agent) == (State::Revertible, Agent::Auto) {
-        context.printer.remark(&agent::hand_over(context, change.id).await?);
+    if let (State::Ready | State::Revertible, Agent::Auto) = (change.state, migrate.agent) {
+        context.printer.remark(&agent::hand_over(context, &change).await?);
     }
     context.printer.done(&change, &hint(&change));
     Ok(())
 }
 
-fn hint(change: &crate::journal::record::Change) -> String {
+fn hint(change: &Change) -> String {
     let id = change.id;
     match change.state {
+        State::Ready => format!("to swap the tables, `rsc cutover {id}`; to give it up, `rsc cancel {id}`"),
         State::Revertible => {
             format!("to take it back, `rsc revert {id}`; to keep it for good, `rsc complete {id}`")
         }
@@ -65,12 +67,14 @@ async fn begin(
     let facts = preflight::gather(&mut session, table.clone()).await.map_err(sql_error)?;
     refuse_all(preflight::refusals(&facts))?;
     refuse_second_change(&mut session, &table).await?;
+    refuse_leftovers(&mut session, &table).await?;
     try_statement(context, &mut session, &table, &alter).await?;
     store::install(&mut session).await.map_err(store_error)?;
     let options = Options {
         batch_ms: u64::try_from(migrate.batch_time.as_millis()).unwrap_or(u64::MAX).max(1),
         cutover_lock_timeout_s: migrate.cutover_lock_timeout.as_secs(),
         revert_window_s: migrate.revert_window.as_secs(),
+        postpone_cutover: migrate.postpone_cutover,
         ..Options::default()
     };
     let statement = match alter.table {
@@ -112,6 +116,9 @@ async fn refuse_second_change(session: &mut Session, table: &Table) -> Result<()
     let Some(other) = store::active(session, table).await.map_err(store_error)? else { return Ok(()) };
     let id = other.id;
     let next = match other.state {
+        State::Ready => {
+            format!("to swap its tables, `rsc cutover {id}`; to give it up, `rsc cancel {id}`")
+        }
         State::Revertible | State::Reverted | State::Expired => {
             format!("to end it, keeping what serves now, `rsc complete {id}`")
         }
@@ -121,6 +128,20 @@ async fn refuse_second_change(session: &mut Session, table: &Table) -> Result<()
         Told::new(format!("{} has a change already: {id}, which is {}", table.name.plain(), other.state))
             .next(next),
     ))
+}
+
+/// A new change may get the number of a lost one, and take its table for its own.
+async fn refuse_leftovers(session: &mut Session, table: &Table) -> Result<(), Error> {
+    let left = leftover::of_table(session, table).await.map_err(store_error)?;
+    let reason = |left: &TableName| {
+        Told::new(format!(
+            "{} is left of a change of {} that the journal does not know any more",
+            left.plain(),
+            table.name.plain()
+        ))
+        .next(format!("see whether it has rows that are needed; then DROP TABLE {left}"))
+    };
+    refuse_all(left.iter().map(reason).collect())
 }
 
 /// Lets the server judge the statement on an empty twin, and looks whether rows can be kept in both.

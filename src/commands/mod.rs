@@ -17,6 +17,7 @@ use crate::error::{Error, Told};
 use crate::journal::record::Change;
 use crate::journal::store::{self, StoreError};
 use crate::lifecycle::event::Verb;
+use crate::mysql::leftover;
 use crate::output::Printer;
 use crate::session::{Session, SqlError};
 use crate::settings::Server;
@@ -39,6 +40,7 @@ pub async fn run(cli: Cli, printer: Arc<Printer>, stop: watch::Receiver<bool>) -
         Command::Migrate(migrate) => {
             migrate::run(&context, migrate, cli.connection.database()?.as_deref()).await
         }
+        Command::Cutover(id) => asking::run(&context, id.id, Verb::Cutover).await,
         Command::Revert(revert) => {
             let verb = if revert.accept_parked { Verb::RevertAcceptingParked } else { Verb::Revert };
             asking::run(&context, revert.id, verb).await
@@ -77,11 +79,19 @@ impl Context {
         };
         match found {
             Some(change) => Ok((session, change)),
-            None => Err(Error::Refused(
-                Told::new(format!("there is no change {id} on {}", self.server.address()))
+            None => {
+                let left = leftover::of_change(&mut session, id).await.map_err(store_error)?;
+                let left = left.iter().map(|table| format!("; {} is left of one", table.plain()));
+                Err(Error::Refused(
+                    Told::new(format!(
+                        "there is no change {id} on {}{}",
+                        self.server.address(),
+                        left.collect::<String>()
+                    ))
                     .state("nothing was touched")
                     .next("to see the changes there are, `rsc list`"),
-            )),
+                ))
+            }
         }
     }
 
@@ -110,6 +120,11 @@ fn store_error(error: StoreError) -> Error {
         StoreError::Version { .. } => Error::Refused(
             told.state("nothing was touched").next("use the rsc that made this sidecar, or a newer one"),
         ),
+        StoreError::Incomplete { .. } => {
+            Error::Refused(told.state("nothing was touched").next(
+                "restore `_rsc` from a backup; or, if no change is needed any more, DROP DATABASE `_rsc`",
+            ))
+        }
         StoreError::Busy(_) => {
             Error::Refused(told.state("nothing was touched").next("to see the change, `rsc list`"))
         }

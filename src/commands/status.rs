@@ -3,8 +3,9 @@
 use super::{Context, sql_error, store_error};
 use crate::engine::sides;
 use crate::error::{Error, Told};
+use crate::journal::fence;
 use crate::journal::record::Change;
-use crate::journal::{fence, store};
+use crate::journal::store::{self, StoreError};
 use crate::lifecycle;
 use crate::lifecycle::retention::Shortage;
 use crate::lifecycle::state::State;
@@ -13,8 +14,9 @@ use crate::mysql::binlog::stream;
 use crate::mysql::losses::{self, Totals};
 use crate::mysql::retention;
 use crate::output::StatusReport;
+use crate::rows::gtid_set::GtidSet;
 use crate::schema::table::string_literal;
-use crate::session::Session;
+use crate::session::{Remedy, Session};
 
 pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
     let (mut session, change) = context.change(id).await?;
@@ -30,7 +32,15 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
     let owner_alive = owner.as_ref().is_some_and(|o| o.alive);
     // A planned change has no position yet, and perhaps not even its stream table.
     let no_stream = change.state.ended() || change.state == State::Planned;
-    let binlogs_kept = no_stream || binlogs_kept(&mut session, id).await?;
+    let position = match store::position(&mut session, id).await {
+        Ok(position) => Some(position),
+        Err(StoreError::Sql(error)) if error.remedy() == Remedy::NoJournal => None,
+        Err(error) => return Err(store_error(error)),
+    };
+    let binlogs_kept = match &position {
+        Some(position) if !no_stream => binlogs_kept(&mut session, position).await?,
+        _ => no_stream,
+    };
     let ledger = losses::totals(&mut session, id).await.map_err(sql_error)?;
     let paused_or_left = change.paused || !owner_alive;
     let shortage = match !no_stream && binlogs_kept && paused_or_left && change.state != State::Expired {
@@ -42,6 +52,7 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
         reason: change.reason.as_deref(),
         owner_alive,
         binlogs_kept,
+        stream_lost: !no_stream && position.is_none(),
         window_over: change.window_over,
         parked: ledger.parked,
         losses: ledger.losses,
@@ -61,8 +72,7 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
 }
 
 /// Everything that was purged had been applied.
-async fn binlogs_kept(session: &mut Session, id: u64) -> Result<bool, Error> {
-    let position = store::position(session, id).await.map_err(store_error)?;
+async fn binlogs_kept(session: &mut Session, position: &GtidSet) -> Result<bool, Error> {
     let kept = session
         .text(&format!("SELECT GTID_SUBSET(@@GLOBAL.gtid_purged, {})", string_literal(&position.to_string())))
         .await
@@ -98,6 +108,7 @@ fn next(change: &Change, owner_alive: bool, ledger: Totals) -> Vec<String> {
         State::Planned | State::Copying | State::CatchingUp | State::CuttingOver => {
             resume.into_iter().chain([format!("rsc cancel {id}")]).collect()
         }
+        State::Ready => vec![format!("rsc cutover {id}"), format!("rsc cancel {id}")],
         State::Revertible => {
             losses.into_iter().chain([format!("rsc revert {id}"), format!("rsc complete {id}")]).collect()
         }

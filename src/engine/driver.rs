@@ -7,6 +7,7 @@ use serde_json::json;
 use super::backoff::Backoff;
 use super::halt::{Halt, explain};
 use super::line::Line;
+use super::missing;
 use super::sides::{self, Sides};
 use super::swap::Attempt;
 use super::trouble::Trouble;
@@ -19,7 +20,7 @@ use crate::lifecycle::event::{Event, Verb};
 use crate::lifecycle::notice::{Freeze, Notice};
 use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::step::{Refusal, step};
-use crate::mysql::{losses, shadow};
+use crate::mysql::{losses, preflight, shadow};
 use crate::schema::statement::Alter;
 use crate::session::Session;
 
@@ -36,9 +37,10 @@ pub async fn run(job: Job) -> Result<Change, Error> {
     let mut ask = job.ask;
     let mut backoff = Backoff::new(Instant::now());
     let mut claimed = None;
+    let mut held = None;
     loop {
         let began = Instant::now();
-        let why = match attempt(&job, &mut ask, &mut claimed).await {
+        let why = match attempt(&job, &mut ask, &mut claimed, &mut held).await {
             Ok(change) => return Ok(change),
             // Someone did something in our absence: wait for them, and keep the stream again.
             Err(Halt::Trouble(Trouble::Owned(who))) if job.until == Until::Ended && claimed.is_some() => {
@@ -46,7 +48,7 @@ pub async fn run(job: Job) -> Result<Change, Error> {
                 format!("the change is driven by {who}")
             }
             Err(Halt::Trouble(Trouble::Lost(why) | Trouble::Locked(why))) => why,
-            Err(halt) => return Err(explain(&job, halt)),
+            Err(halt) => return Err(explain(&job, missing::look_into(&job, held.as_ref(), halt).await)),
         };
         let worked = claimed.filter(|at| *at >= began).map_or(Duration::ZERO, |at| at.elapsed());
         let Some(pause) = backoff.after(worked, Instant::now()) else {
@@ -62,8 +64,13 @@ pub async fn run(job: Job) -> Result<Change, Error> {
 }
 
 /// Claims the change, works on it until it has settled, and gives it up again, whatever happened. `claimed` is
-/// when it was last claimed, in this attempt or an earlier one.
-async fn attempt(job: &Job, ask: &mut Option<Verb>, claimed: &mut Option<Instant>) -> Result<Change, Halt> {
+/// when it was last claimed, in this attempt or an earlier one; `held` is the change as it was then.
+async fn attempt(
+    job: &Job,
+    ask: &mut Option<Verb>,
+    claimed: &mut Option<Instant>,
+    held: &mut Option<Change>,
+) -> Result<Change, Halt> {
     let mut session = Session::open(&job.server).await?;
     writable(&mut session, claimed.is_some()).await?;
     let change = load(&mut session, job.change).await?;
@@ -72,13 +79,19 @@ async fn attempt(job: &Job, ask: &mut Option<Verb>, claimed: &mut Option<Instant
         store::forget_stream(&mut session, change.id).await?;
         return at_the_end(change, *ask);
     }
-    if change.state == State::Planned {
-        // Whoever journaled the change may have been killed before this.
+    // A table that the account may not see looks like one that is gone.
+    let lacking = preflight::missing_grants(&mut session, Some(&change.table.schema)).await?;
+    if let Some(told) = lacking {
+        return Err(Halt::Denied { told, begun: held.is_some() });
+    }
+    if needs_no_position(change.state, *ask) {
+        // Whoever journaled the change may have been killed before this; or it is gone, and the change is to end.
         store::create_stream(&mut session, change.id).await?;
     }
     let ownership = fence::claim(&job.server, &mut session, job.change).await?;
     *claimed = Some(Instant::now());
     let change = load(&mut session, job.change).await?;
+    *held = Some(change.clone());
     let mut driver = Driver { job, session, ownership, change };
     let mut result = driver.drive(ask).await;
     let Driver { mut session, ownership, change, .. } = driver;
@@ -86,8 +99,11 @@ async fn attempt(job: &Job, ask: &mut Option<Verb>, claimed: &mut Option<Instant
     if result.is_err() && ownership.fence.share(&mut session).await == Err(FenceError::Fenced) {
         result = Err(FenceError::Fenced.into());
     }
-    // If this fails the lease runs out by itself.
-    let _ = ownership.release(&mut session).await;
+    // If this fails the lease runs out by itself. What is written on a server that is to be a replica parts it from the
+    // others, also where this account may.
+    if matches!(store::read_only(&mut session).await, Ok(false)) {
+        let _ = ownership.release(&mut session).await;
+    }
     // Also a change that has failed needs its stream row no more.
     if change.state.ended() {
         let forgotten = store::forget_stream(&mut session, change.id).await;
@@ -102,17 +118,22 @@ async fn attempt(job: &Job, ask: &mut Option<Verb>, claimed: &mut Option<Instant
 /// account that read_only does not bind must not get through by that. A server that has become read-only under our
 /// hands may be on its way to be a replica; it is waited for like one that is gone.
 async fn writable(session: &mut Session, held: bool) -> Result<(), Halt> {
-    let read_only = session.text("SELECT @@GLOBAL.read_only OR @@GLOBAL.super_read_only").await?;
     let what = "the server is read-only".to_owned();
-    match read_only.as_deref() {
-        Some("1") if held => Err(Trouble::Lost(what).into()),
-        Some("1") => {
+    match store::read_only(session).await? {
+        true if held => Err(Trouble::Lost(what).into()),
+        true => {
             let next =
                 "connect to the primary; or, if this is the primary, SET GLOBAL read_only = OFF".into();
             Err(Halt::Refused(Refusal { what, next }))
         }
-        _ => Ok(()),
+        false => Ok(()),
     }
+}
+
+/// The stream has not begun, or will not be read again.
+fn needs_no_position(state: State, ask: Option<Verb>) -> bool {
+    let wanted = ask.and_then(|verb| step(state, &Event::Asked(verb)).ok()).unwrap_or(state);
+    matches!(wanted, State::Planned | State::Cancelling | State::Failing | State::Completing)
 }
 
 /// Whoever wants the change to move does not want it paused.
@@ -217,6 +238,7 @@ impl Driver<'_> {
             State::Planned => self.build().await,
             State::Copying
             | State::CatchingUp
+            | State::Ready
             | State::CuttingOver
             | State::Revertible
             | State::Reverting
@@ -282,7 +304,7 @@ impl Driver<'_> {
                 State::CuttingOver => self.swap(&mut line, Serving::New).await,
                 State::Reapplying => self.swap(&mut line, Serving::New).await,
                 State::Reverting => self.swap(&mut line, Serving::Old).await,
-                State::Revertible | State::Reverted => self.follow(&mut line).await,
+                State::Ready | State::Revertible | State::Reverted => self.follow(&mut line).await,
                 State::Planned
                 | State::Completing
                 | State::Completed
@@ -318,7 +340,8 @@ impl Driver<'_> {
 
     async fn close_in(&mut self, line: &mut Line) -> Result<(), Halt> {
         line.come_close().await?;
-        self.happens(&Event::CloseBehind, Note::default()).await
+        let postponed = self.change.options.postpone_cutover;
+        self.happens(&Event::CloseBehind { postponed }, Note::default()).await
     }
 
     /// Tries until it has happened or someone takes the wish back; the stream goes on between two attempts.

@@ -18,6 +18,13 @@ pub enum Halt {
     },
     /// A reason that stays, before the first swap: the shadow is dropped.
     Failed(Told),
+    /// The account may not do what is to be done; `begun` if anything was done before.
+    Denied {
+        told: Told,
+        begun: bool,
+    },
+    /// The journal, or what it had of this change, is not there any more.
+    Orphaned(Told),
 }
 
 impl<T: Into<Trouble>> From<T> for Halt {
@@ -37,7 +44,9 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
             let told = Told::new(no.what).state("nothing was changed").next(no.next);
             match job.ask {
                 Some(Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply) => Error::RevertRefused(told),
-                Some(Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => Error::Refused(told),
+                Some(Verb::Cutover | Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => {
+                    Error::Refused(told)
+                }
             }
         }
         Halt::Failed(told) => Error::Failed(
@@ -50,7 +59,7 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
                 Some(verb @ (Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply)) => {
                     format!("rsc {} {id}", verb.name())
                 }
-                Some(Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => {
+                Some(Verb::Cutover | Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => {
                     format!("rsc migrate --resume {id} --agent stay")
                 }
             };
@@ -66,9 +75,19 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
                 .next(next);
             match job.ask {
                 Some(Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply) => Error::RevertRefused(told),
-                Some(Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => Error::Stopped(told),
+                Some(Verb::Cutover | Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => {
+                    Error::Stopped(told)
+                }
             }
         }
+        Halt::Denied { told, begun: true } => Error::Stopped(told.state(kept)),
+        Halt::Denied { told, begun: false } => Error::Refused(told.state("nothing was changed")),
+        Halt::Orphaned(told) => match job.ask {
+            Some(Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply) => Error::RevertRefused(told),
+            Some(Verb::Cutover | Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => {
+                Error::Stopped(told)
+            }
+        },
         Halt::Trouble(trouble) => match trouble {
             Trouble::Owned(who) => Error::Owned(
                 Told::new(format!("change {id} is driven by {who}"))
@@ -82,9 +101,12 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
             ),
             Trouble::Stop(told) | Trouble::Definite(told) => Error::Stopped(told.state(kept).next(going_on)),
             Trouble::Severed(told) => Error::Stopped(told.state(kept).next(going_on)),
-            Trouble::Lost(why) | Trouble::Locked(why) | Trouble::Duplicate(why) | Trouble::Misfit(why) => {
-                Error::Stopped(Told::new(why).state(kept).next(going_on))
-            }
+            Trouble::Lost(why)
+            | Trouble::Locked(why)
+            | Trouble::Duplicate(why)
+            | Trouble::Misfit(why)
+            | Trouble::Denied(why)
+            | Trouble::NoJournal(why) => Error::Stopped(Told::new(why).state(kept).next(going_on)),
             Trouble::Asked => Error::Unexpected(Told::new("a request was not answered").next(going_on)),
         },
     }

@@ -172,6 +172,10 @@ impl Line {
         }
         if self.asked_at.elapsed() >= REQUESTS_EVERY {
             self.asked_at = Instant::now();
+            // Not every account is bound by it.
+            if store::read_only(&mut self.control).await? {
+                return Err(Trouble::Lost("the server has become read-only".into()));
+            }
             if store::open_request(&mut self.control, self.change.id).await?.is_some() {
                 return Err(Trouble::Asked);
             }

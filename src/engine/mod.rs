@@ -10,6 +10,7 @@ mod backoff;
 mod driver;
 mod halt;
 mod line;
+mod missing;
 mod rounds;
 pub mod sides;
 mod swap;

@@ -47,10 +47,7 @@ impl Sides {
         let serving = serving(session, change).await?.ok_or_else(|| {
             Trouble::Severed(Told::new(format!("the shadow of {} is gone", change.table.plain())))
         })?;
-        let shadow_name = match serving {
-            Serving::Old => change.new_shadow(),
-            Serving::New => change.old_shadow(),
-        };
+        let shadow_name = change.twin(serving);
         let live = table(session, &change.table).await?;
         let shadow = table(session, &shadow_name).await?;
         let (old, new) = match serving {

@@ -81,6 +81,10 @@ impl Line {
 
     async fn under_lock(&mut self, swap: &Swap, accept_parked: bool) -> Result<Freeze, Trouble> {
         let started = Instant::now();
+        // Under the lock it cannot become read-only any more: that waits for the lock.
+        if store::read_only(self.applier.session()).await? {
+            return Err(Trouble::Lost("the server has become read-only".into()));
+        }
         let freeze_point = store::freeze_point(self.applier.session()).await?;
         let reached = self.drain(&freeze_point, started + DRAIN_MAX).await?;
         self.applier.commit(&CommitAt::SWAP, self.fence, &reached).await?;

@@ -25,6 +25,10 @@ pub enum Trouble {
     Severed(Told),
     /// Nothing is wrong with the change, but the server cannot go on until someone mends it.
     Stop(Told),
+    /// The account may not do what is to be done.
+    Denied(String),
+    /// The change's part of the journal is not there any more.
+    NoJournal(String),
     /// Another process drives the change.
     Owned(String),
     /// A request waits for an answer. Nothing is wrong.
@@ -41,6 +45,8 @@ impl Trouble {
             | Trouble::Duplicate(why)
             | Trouble::Misfit(why)
             | Trouble::Locked(why)
+            | Trouble::Denied(why)
+            | Trouble::NoJournal(why)
             | Trouble::Owned(why) => why,
             Trouble::Definite(told) | Trouble::Severed(told) | Trouble::Stop(told) => &told.what,
             Trouble::Asked => "a request waits for an answer",
@@ -55,7 +61,9 @@ impl From<SqlError> for Trouble {
             Remedy::Reconnect => Trouble::Lost(error.to_string()),
             Remedy::Duplicate => Trouble::Duplicate(error.to_string()),
             Remedy::Again => Trouble::Locked(error.to_string()),
-            Remedy::Wait => Trouble::Stop(Told::new(format!("the server cannot take writes: {error}"))),
+            Remedy::Room(what) => Trouble::Stop(Told::new(format!("{what}: {error}"))),
+            Remedy::Denied => Trouble::Denied(error.to_string()),
+            Remedy::NoJournal => Trouble::NoJournal(error.to_string()),
             Remedy::Data => Trouble::Misfit(error.to_string()),
             Remedy::None => Trouble::Stop(Told::new(error)),
         }
@@ -67,7 +75,7 @@ impl From<FenceError> for Trouble {
         match error {
             FenceError::Fenced => Trouble::Owned("another process, which has taken over".into()),
             FenceError::Owned(who) => Trouble::Owned(who),
-            FenceError::Missing => Trouble::Severed(Told::new("the journal of the change is incomplete")),
+            FenceError::Missing => Trouble::NoJournal(error.to_string()),
             FenceError::Sql(error) => error.into(),
         }
     }
@@ -86,7 +94,7 @@ impl From<StreamError> for Trouble {
     fn from(error: StreamError) -> Self {
         match error {
             StreamError::Lost(why) => Trouble::Lost(why),
-            StreamError::Refused(_) => Trouble::Stop(Told::new(error)),
+            StreamError::Refused(_) => Trouble::Denied(error.to_string()),
             severed => Trouble::Severed(Told::new(severed)),
         }
     }

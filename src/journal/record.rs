@@ -20,6 +20,9 @@ pub struct Options {
     /// The operator reverts though the old schema cannot hold some rows.
     #[serde(default)]
     pub accept_parked: bool,
+    /// The swap waits for `rsc cutover`. Rows of earlier versions do not have it.
+    #[serde(default)]
+    pub postpone_cutover: bool,
 }
 
 impl Options {
@@ -30,7 +33,13 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { batch_ms: 500, cutover_lock_timeout_s: 3, revert_window_s: 24 * 60 * 60, accept_parked: false }
+        Self {
+            batch_ms: 500,
+            cutover_lock_timeout_s: 3,
+            revert_window_s: 24 * 60 * 60,
+            accept_parked: false,
+            postpone_cutover: false,
+        }
     }
 }
 
@@ -112,6 +121,14 @@ impl Change {
         shadow_name(self.id, &self.table, "old")
     }
 
+    /// The shadow while this schema serves.
+    pub fn twin(&self, serving: Serving) -> TableName {
+        match serving {
+            Serving::Old => self.new_shadow(),
+            Serving::New => self.old_shadow(),
+        }
+    }
+
     /// The table of this change's stream row.
     pub fn stream_table(&self) -> String {
         stream_table(self.id)
@@ -125,7 +142,7 @@ pub fn stream_table(id: u64) -> String {
 /// MySQL names have at most 64 characters.
 const NAME_MAX: usize = 64;
 
-fn shadow_name(id: u64, table: &TableName, side: &str) -> TableName {
+pub fn shadow_name(id: u64, table: &TableName, side: &str) -> TableName {
     let prefix = format!("_rsc{id}_");
     let suffix = format!("_{side}");
     let room = NAME_MAX - prefix.len() - suffix.len();
@@ -173,6 +190,12 @@ pub struct Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_of_a_version_that_could_not_postpone_are_read() {
+        let older = r#"{"batch_ms":500,"cutover_lock_timeout_s":3,"revert_window_s":86400}"#;
+        assert_eq!(serde_json::from_str::<Options>(older).expect("readable"), Options::default());
+    }
 
     #[test]
     fn a_long_table_name_is_cut_so_that_the_shadow_name_fits() {

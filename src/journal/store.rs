@@ -14,6 +14,8 @@ use crate::session::{Session, SqlError, number, text};
 
 /// The version of `tables.sql`.
 const VERSION: u64 = 1;
+/// The tables of `tables.sql`.
+const TABLES: [&str; 6] = ["meta", "change", "owner", "batch", "request", "event"];
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -23,14 +25,18 @@ pub enum StoreError {
     Unreadable(#[from] Unreadable),
     #[error("the sidecar schema `_rsc` has version {found}, but this rsc knows version {VERSION}")]
     Version { found: u64 },
+    #[error("the sidecar schema `_rsc` is incomplete: {missing} is missing")]
+    Incomplete { missing: String },
     #[error("{0} is being changed already")]
     Busy(String),
     #[error("the position in the journal cannot be read: {0}")]
     Position(String),
 }
 
-/// Creates the sidecar where it is missing.
+/// Creates the sidecar where it is missing. Touches none that it does not know, or that has lost a table: a journal
+/// that begins again would give the same numbers to other changes.
 pub async fn install(session: &mut Session) -> Result<(), StoreError> {
+    installed(session).await?;
     for statement in include_str!("tables.sql").split("\n;;\n") {
         session.run(statement).await?;
     }
@@ -51,16 +57,25 @@ pub async fn install(session: &mut Session) -> Result<(), StoreError> {
 
 /// Whether there is a sidecar at all.
 pub async fn installed(session: &mut Session) -> Result<bool, StoreError> {
-    let tables = session
-        .text(
-            "SELECT COUNT(*) FROM information_schema.TABLES \
-             WHERE TABLE_SCHEMA = '_rsc' AND TABLE_NAME IN ('meta', 'change', 'owner', 'event')",
-        )
+    let names = TABLES.map(|name| format!("'{name}'")).join(", ");
+    let rows = session
+        .rows(&format!(
+            "SELECT TABLE_NAME FROM information_schema.TABLES \
+             WHERE TABLE_SCHEMA = '_rsc' AND TABLE_NAME IN ({names})"
+        ))
         .await?;
-    if tables.as_deref() != Some("4") {
+    let there: Vec<String> = rows.iter().filter_map(|row| text(row, 0)).collect();
+    let is_there = |name: &str| there.iter().any(|there| there == name);
+    // The version is written last: without it the sidecar is still being made.
+    if !is_there("meta") || !check_version(session).await? {
         return Ok(false);
     }
-    check_version(session).await
+    let missing: Vec<String> =
+        TABLES.iter().filter(|name| !is_there(name)).map(|name| format!("`{name}`")).collect();
+    match missing.is_empty() {
+        true => Ok(true),
+        false => Err(StoreError::Incomplete { missing: missing.join(", ") }),
+    }
 }
 
 async fn check_version(session: &mut Session) -> Result<bool, StoreError> {
@@ -123,8 +138,11 @@ pub async fn create(
     Ok(session.text("SELECT LAST_INSERT_ID()").await?.and_then(|v| v.parse().ok()).unwrap_or(0))
 }
 
-/// Makes the stream's table and row where they are missing. For a change that is planned, however often; later it
-/// would hide that the stream has lost its thread.
+/// Makes the stream's table and row where they are missing. For a change that is planned, however often, or about to
+/// end; in between it would hide that the stream has lost its thread.
+///
+/// The first epoch comes from the clock, so that whoever still holds one of a table of this name that someone dropped
+/// does not meet it again.
 pub async fn create_stream(session: &mut Session, id: u64) -> Result<(), SqlError> {
     let stream = stream_table(id);
     session
@@ -140,13 +158,15 @@ pub async fn create_stream(session: &mut Session, id: u64) -> Result<(), SqlErro
             ),
         )
         .await?;
-    let first = format!("INSERT INTO {stream} (one, epoch, position) VALUES (1, 0, '')");
+    let first = format!("INSERT INTO {stream} (one, epoch, position) VALUES (1, {FIRST_EPOCH}, '')");
     match session.run_at("create.row", &first).await {
         // It is there.
         Err(SqlError::Server { code: 1062, .. }) => Ok(()),
         other => other.map(|_| ()),
     }
 }
+
+const FIRST_EPOCH: &str = "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED)";
 
 /// What an owner records with a new state.
 #[derive(Clone, Debug, Default)]
@@ -236,6 +256,12 @@ pub async fn position(session: &mut Session, id: u64) -> Result<GtidSet, StoreEr
         .await?
         .unwrap_or_default();
     text.parse().map_err(|e| StoreError::Position(format!("{e}")))
+}
+
+/// Whether the server takes writes only from those that its read-only mode does not bind.
+pub async fn read_only(session: &mut Session) -> Result<bool, SqlError> {
+    let answer = session.text("SELECT @@GLOBAL.read_only OR @@GLOBAL.super_read_only").await?;
+    Ok(answer.as_deref() == Some("1"))
 }
 
 /// Everything the server has committed.

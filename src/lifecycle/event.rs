@@ -5,6 +5,8 @@ use super::state::Serving;
 /// What an operator can ask of a change that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
+    /// Swap the tables of a change whose swap was postponed.
+    Cutover,
     Revert,
     /// Revert, though the old schema cannot hold some rows.
     RevertAcceptingParked,
@@ -18,7 +20,8 @@ pub enum Verb {
 }
 
 impl Verb {
-    pub const ALL: [Verb; 7] = [
+    pub const ALL: [Verb; 8] = [
+        Verb::Cutover,
         Verb::Revert,
         Verb::RevertAcceptingParked,
         Verb::Reapply,
@@ -30,6 +33,7 @@ impl Verb {
 
     pub fn name(self) -> &'static str {
         match self {
+            Verb::Cutover => "cutover",
             Verb::Revert => "revert",
             Verb::RevertAcceptingParked => "revert --accept-parked",
             Verb::Reapply => "reapply",
@@ -53,7 +57,10 @@ pub enum Event {
     /// Every row that the stream will not bring has been copied.
     CopyEnded,
     /// The stream is close enough behind for a short freeze.
-    CloseBehind,
+    CloseBehind {
+        /// The operator wants to say when.
+        postponed: bool,
+    },
     /// The tables are swapped, and this schema serves. Also what a look at the server showed.
     Serves(Serving),
     /// The swap was tried and did not happen; the tables are as they were.

@@ -7,7 +7,8 @@ use std::str::FromStr;
 ///
 /// ```text
 /// planned → copying → catching_up ⇄ cutting_over → revertible ⇄ reverting → reverted ⇄ reapplying → revertible …
-///    └────────┴───────────┴──→ cancelling → cancelled      └──────→ completing → completed ←──┘
+///    │        │           ├──→ ready ──┘    │         └──────→ completing → completed ←──┘
+///    └────────┴───────────┴──────┴──────────┴──→ cancelling → cancelled
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
@@ -17,6 +18,8 @@ pub enum State {
     Copying,
     /// All rows are copied; the stream is catching up before the swap.
     CatchingUp,
+    /// The operator has postponed the swap: the stream keeps the new table current until `cutover`.
+    Ready,
     /// The swap has been decided and may be under way. Which tables exist tells whether it has happened.
     CuttingOver,
     /// The new schema serves; the stream keeps the old one.
@@ -41,10 +44,11 @@ pub enum State {
 }
 
 impl State {
-    pub const ALL: [State; 15] = [
+    pub const ALL: [State; 16] = [
         State::Planned,
         State::Copying,
         State::CatchingUp,
+        State::Ready,
         State::CuttingOver,
         State::Revertible,
         State::Reverting,
@@ -64,6 +68,7 @@ impl State {
             State::Planned => "planned",
             State::Copying => "copying",
             State::CatchingUp => "catching_up",
+            State::Ready => "ready",
             State::CuttingOver => "cutting_over",
             State::Revertible => "revertible",
             State::Reverting => "reverting",
@@ -86,6 +91,7 @@ impl State {
             State::Planned
             | State::Copying
             | State::CatchingUp
+            | State::Ready
             | State::CuttingOver
             | State::Revertible
             | State::Reverting
@@ -101,7 +107,7 @@ impl State {
     /// The operator has what was last asked for; all that is left is to keep the stream.
     pub fn settled(self) -> bool {
         match self {
-            State::Revertible | State::Reverted | State::Expired => true,
+            State::Ready | State::Revertible | State::Reverted | State::Expired => true,
             State::Completed | State::Cancelled | State::Failed => true,
             State::Planned
             | State::Copying
@@ -121,6 +127,7 @@ impl State {
             State::Planned
             | State::Copying
             | State::CatchingUp
+            | State::Ready
             | State::CuttingOver
             | State::Cancelling
             | State::Cancelled

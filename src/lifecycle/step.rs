@@ -24,7 +24,8 @@ pub fn step(state: State, event: &Event) -> Result<State, Refusal> {
         Event::Asked(verb) => return asked(state, *verb),
         Event::ShadowBuilt if state == State::Planned => State::Copying,
         Event::CopyEnded if state == State::Copying => State::CatchingUp,
-        Event::CloseBehind if state == State::CatchingUp => State::CuttingOver,
+        Event::CloseBehind { postponed: true } if state == State::CatchingUp => State::Ready,
+        Event::CloseBehind { postponed: false } if state == State::CatchingUp => State::CuttingOver,
         Event::SwapMissed if state == State::CuttingOver => State::CatchingUp,
         Event::Serves(serving) => serves(state, *serving),
         Event::WindowEnded if matches!(state, State::Revertible | State::Reverted) => State::Expired,
@@ -34,7 +35,7 @@ pub fn step(state: State, event: &Event) -> Result<State, Refusal> {
         Event::ShadowDropped => dropped(state),
         Event::ShadowBuilt
         | Event::CopyEnded
-        | Event::CloseBehind
+        | Event::CloseBehind { .. }
         | Event::SwapMissed
         | Event::WindowEnded
         | Event::Broke => state,
@@ -50,6 +51,7 @@ fn serves(state: State, serving: Serving) -> State {
             State::Planned
             | State::Copying
             | State::CatchingUp
+            | State::Ready
             | State::CuttingOver
             | State::Revertible
             | State::Reverting
@@ -75,6 +77,7 @@ fn dropped(state: State) -> State {
         State::Planned
         | State::Copying
         | State::CatchingUp
+        | State::Ready
         | State::CuttingOver
         | State::Revertible
         | State::Reverting
@@ -89,6 +92,7 @@ fn dropped(state: State) -> State {
 
 fn asked(state: State, verb: Verb) -> Result<State, Refusal> {
     match verb {
+        Verb::Cutover => cutover(state),
         Verb::Revert | Verb::RevertAcceptingParked => revert(state),
         Verb::Reapply => reapply(state),
         Verb::Complete => complete(state),
@@ -107,11 +111,37 @@ fn asked(state: State, verb: Verb) -> Result<State, Refusal> {
     }
 }
 
+fn cutover(state: State) -> Result<State, Refusal> {
+    match state {
+        State::Ready | State::CuttingOver => Ok(State::CuttingOver),
+        State::Revertible => Ok(State::Revertible),
+        State::Planned | State::Copying | State::CatchingUp => refuse(
+            format!("the change is still {state}: the new table is not ready to be swapped"),
+            "wait until `rsc status` shows it as ready; without --postpone-cutover it swaps by itself",
+        ),
+        State::Reverting => refuse(
+            "the change has been swapped already, and is being taken back",
+            "to keep the new schema after all, take that wish back with `rsc cancel`",
+        ),
+        State::Reverted | State::Reapplying => refuse(
+            format!("the change is {state}: its first swap was made long ago"),
+            "to swap the tables again, use `rsc reapply`",
+        ),
+        State::Completing | State::Completed | State::Expired => {
+            refuse(format!("the change is {state}: it has been swapped already"), "nothing needs to be done")
+        }
+        State::Cancelling | State::Cancelled | State::Failing | State::Failed => refuse(
+            format!("the change is {state}: its new table is gone"),
+            "start a new change with `rsc migrate`",
+        ),
+    }
+}
+
 fn revert(state: State) -> Result<State, Refusal> {
     match state {
         State::Revertible | State::Reverting | State::Reapplying => Ok(State::Reverting),
         State::Reverted => Ok(State::Reverted),
-        State::Planned | State::Copying | State::CatchingUp | State::CuttingOver => refuse(
+        State::Planned | State::Copying | State::CatchingUp | State::Ready | State::CuttingOver => refuse(
             format!("the change is still {state}: the old schema is the one that serves"),
             "to give it up, use `rsc cancel`",
         ),
@@ -134,9 +164,9 @@ fn reapply(state: State) -> Result<State, Refusal> {
     match state {
         State::Reverted | State::Reapplying | State::Reverting => Ok(State::Reapplying),
         State::Revertible => Ok(State::Revertible),
-        State::Planned | State::Copying | State::CatchingUp | State::CuttingOver => refuse(
+        State::Planned | State::Copying | State::CatchingUp | State::Ready | State::CuttingOver => refuse(
             format!("the change is still {state}: it has not been applied a first time"),
-            "to let it go on, use `rsc migrate --resume`",
+            "to let it go on, use `rsc migrate --resume`, or `rsc cutover` when it is ready",
         ),
         State::Completing
         | State::Completed
@@ -155,9 +185,9 @@ fn complete(state: State) -> Result<State, Refusal> {
     match state {
         State::Revertible | State::Reverted | State::Expired | State::Completing => Ok(State::Completing),
         State::Completed => Ok(State::Completed),
-        State::Planned | State::Copying | State::CatchingUp | State::CuttingOver => refuse(
+        State::Planned | State::Copying | State::CatchingUp | State::Ready | State::CuttingOver => refuse(
             format!("the change is still {state}"),
-            "to let it go on, use `rsc migrate --resume`; to give it up, use `rsc cancel`",
+            "to let it go on, use `rsc migrate --resume`, or `rsc cutover` when it is ready; to give it up, use `rsc cancel`",
         ),
         State::Reverting | State::Reapplying => refuse(
             format!("the change is {state}: which schema will serve is not decided yet"),
@@ -172,9 +202,12 @@ fn complete(state: State) -> Result<State, Refusal> {
 
 fn cancel(state: State) -> Result<State, Refusal> {
     match state {
-        State::Planned | State::Copying | State::CatchingUp | State::CuttingOver | State::Cancelling => {
-            Ok(State::Cancelling)
-        }
+        State::Planned
+        | State::Copying
+        | State::CatchingUp
+        | State::Ready
+        | State::CuttingOver
+        | State::Cancelling => Ok(State::Cancelling),
         State::Cancelled => Ok(State::Cancelled),
         State::Reverting => Ok(State::Revertible),
         State::Reapplying => Ok(State::Reverted),
@@ -196,6 +229,8 @@ fn cancel(state: State) -> Result<State, Refusal> {
 mod tests {
     use super::*;
 
+    const CLOSE: Event = Event::CloseBehind { postponed: false };
+
     fn after(state: State, events: &[Event]) -> State {
         events.iter().fold(state, |state, event| step(state, event).expect("granted"))
     }
@@ -203,10 +238,8 @@ mod tests {
     #[test]
     fn a_change_goes_forward_and_back_as_often_as_asked() {
         use Event::*;
-        let applied = after(
-            State::Planned,
-            &[ShadowBuilt, CopyEnded, CloseBehind, SwapMissed, CloseBehind, Serves(Serving::New)],
-        );
+        let applied =
+            after(State::Planned, &[ShadowBuilt, CopyEnded, CLOSE, SwapMissed, CLOSE, Serves(Serving::New)]);
         assert_eq!(applied, State::Revertible);
         let mut state = applied;
         for _ in 0..3 {
@@ -216,6 +249,53 @@ mod tests {
             assert_eq!(state, State::Revertible);
         }
         assert_eq!(after(state, &[Asked(Verb::Complete), ShadowDropped]), State::Completed);
+    }
+
+    #[test]
+    fn a_postponed_swap_waits_for_the_operator_and_then_for_nothing() {
+        let late = Event::CloseBehind { postponed: true };
+        let ready = after(State::Planned, &[Event::ShadowBuilt, Event::CopyEnded, late.clone()]);
+        assert_eq!(ready, State::Ready);
+        assert_eq!(after(ready, &[late, CLOSE, Event::Serves(Serving::Old)]), State::Ready);
+        assert_eq!(after(ready, &[Event::Broke]), State::Failing);
+        assert_eq!(after(ready, &[Event::Asked(Verb::Cancel)]), State::Cancelling);
+        let swapping = after(ready, &[Event::Asked(Verb::Cutover)]);
+        assert_eq!(swapping, State::CuttingOver);
+        assert_eq!(after(swapping, &[Event::Asked(Verb::Cutover)]), State::CuttingOver);
+        assert_eq!(after(swapping, &[Event::Serves(Serving::New)]), State::Revertible);
+    }
+
+    /// What every wish comes to in every state; `-` is a refusal.
+    #[test]
+    fn every_wish_has_an_answer_in_every_state() {
+        #[rustfmt::skip]
+        let table = [
+            // state         cutover         revert       reapply       complete      cancel        pause           resume
+            ("planned",      "-",            "-",         "-",          "-",          "cancelling", "planned",      "planned"),
+            ("copying",      "-",            "-",         "-",          "-",          "cancelling", "copying",      "copying"),
+            ("catching_up",  "-",            "-",         "-",          "-",          "cancelling", "catching_up",  "catching_up"),
+            ("ready",        "cutting_over", "-",         "-",          "-",          "cancelling", "ready",        "ready"),
+            ("cutting_over", "cutting_over", "-",         "-",          "-",          "cancelling", "cutting_over", "cutting_over"),
+            ("revertible",   "revertible",   "reverting", "revertible", "completing", "-",          "revertible",   "revertible"),
+            ("reverting",    "-",            "reverting", "reapplying", "-",          "revertible", "reverting",    "reverting"),
+            ("reverted",     "-",            "reverted",  "reapplying", "completing", "-",          "reverted",     "reverted"),
+            ("reapplying",   "-",            "reverting", "reapplying", "-",          "reverted",   "reapplying",   "reapplying"),
+            ("completing",   "-",            "-",         "-",          "completing", "-",          "completing",   "completing"),
+            ("completed",    "-",            "-",         "-",          "completed",  "-",          "-",            "-"),
+            ("expired",      "-",            "-",         "-",          "completing", "-",          "-",            "expired"),
+            ("cancelling",   "-",            "-",         "-",          "-",          "cancelling", "cancelling",   "cancelling"),
+            ("cancelled",    "-",            "-",         "-",          "-",          "cancelled",  "-",            "-"),
+            ("failing",      "-",            "-",         "-",          "-",          "-",          "failing",      "failing"),
+            ("failed",       "-",            "-",         "-",          "-",          "-",          "-",            "-"),
+        ];
+        let answer = |state, verb| step(state, &Event::Asked(verb)).map_or("-", State::name);
+        let found = State::ALL.map(|state| {
+            let [cutover, revert, accepting, reapply, complete, cancel, pause, resume] =
+                Verb::ALL.map(|verb| answer(state, verb));
+            assert_eq!(revert, accepting);
+            (state.name(), cutover, revert, reapply, complete, cancel, pause, resume)
+        });
+        assert_eq!(found, table);
     }
 
     #[test]

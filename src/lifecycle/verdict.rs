@@ -28,6 +28,8 @@ pub struct Signs<'a> {
     pub reason: Option<&'a str>,
     pub owner_alive: bool,
     pub binlogs_kept: bool,
+    /// The change's stream row, with its position, is not there any more.
+    pub stream_lost: bool,
     pub window_over: bool,
     /// What the old schema cannot hold: rows, and values.
     pub parked: u64,
@@ -38,6 +40,9 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
     match signs.state {
         State::Revertible | State::Reverted => match signs.reason {
             _ if signs.window_over => Verdict::Impossible("the revert window is over"),
+            _ if signs.stream_lost => {
+                Verdict::Impossible("its part of the journal was dropped by someone else")
+            }
             _ if !signs.owner_alive && !signs.binlogs_kept => {
                 Verdict::Impossible("the server has purged binlogs that the stream still needed")
             }
@@ -61,6 +66,7 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
         State::Planned
         | State::Copying
         | State::CatchingUp
+        | State::Ready
         | State::CuttingOver
         | State::Reverting
         | State::Reapplying => Verdict::NotYet,
@@ -97,7 +103,7 @@ impl fmt::Display for Verdict {
             Verdict::CatchesUpFirst => f.write_str("ready after catching up: no process keeps the stream"),
             Verdict::Blocked(why) => write!(f, "blocked: {why}"),
             Verdict::Impossible(why) => write!(f, "impossible: {why}"),
-            Verdict::NotYet => f.write_str("not yet: the change has not settled"),
+            Verdict::NotYet => f.write_str("not yet: the tables are still to be swapped"),
         }
     }
 }
@@ -113,6 +119,7 @@ mod tests {
             reason: None,
             owner_alive,
             binlogs_kept,
+            stream_lost: false,
             window_over: false,
             parked: 0,
             losses: 0,

@@ -4,6 +4,7 @@ pub mod apply;
 pub mod binlog;
 pub mod copy;
 pub mod inspect;
+pub mod leftover;
 pub mod losses;
 pub mod preflight;
 pub mod retention;

@@ -58,6 +58,7 @@ pub fn tale(tale: &Tale) -> Value {
             value["id"] = (*id).into();
             value
         }
+        Tale::Back => json!({ "event": "back" }),
         Tale::Away(why) => json!({ "event": "away", "why": why }),
     }
 }
@@ -69,6 +70,7 @@ pub fn change(change: &Change) -> Value {
         "statement": change.statement,
         "state": change.state.name(),
         "paused": change.paused,
+        "postpone_cutover": change.options.postpone_cutover,
         "reason": change.reason,
         "freeze_ms": change.freeze_ms,
         "started_at": change.started_at,

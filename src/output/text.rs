@@ -37,6 +37,7 @@ pub fn notice(notice: &Notice) -> Option<String> {
         },
         Notice::Entered { state } => match state {
             State::Copying => "  the new table is made; copying".into(),
+            State::Ready => "  ready; the tables are swapped at `rsc cutover`".into(),
             State::CuttingOver | State::Reverting | State::Reapplying => "  swapping the tables".into(),
             _ => return None,
         },
@@ -82,6 +83,7 @@ pub fn tale(tale: &Tale) -> Vec<String> {
     match tale {
         Tale::Of(id, told) => notice(told).map_or_else(Vec::new, |text| lines(id, &text)),
         Tale::Ended(id, ended) => lines(id, &error(ended, usize::MAX)),
+        Tale::Back => vec![format!("{now} the server can be used again")],
         Tale::Away(why) => vec![format!("{now} {why}")],
     }
 }
@@ -109,6 +111,7 @@ fn blocker(blocker: &Blocker) -> String {
 
 pub fn done(change: &Change, hint: &str) -> String {
     let what = match change.state {
+        State::Ready => format!("the new table of {} is ready; the old schema serves", change.table.plain()),
         State::Revertible => format!("the new schema of {} serves", change.table.plain()),
         State::Reverted => format!("the old schema of {} serves", change.table.plain()),
         State::Completed => {

@@ -6,7 +6,7 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use tokio::time::sleep;
 
-use crate::support::process::rsc;
+use crate::support::process::{bare, rsc};
 use crate::support::server::{Options, Server};
 
 /// A server of its own: an agent takes every change that it finds.
@@ -108,4 +108,94 @@ async fn an_agent_that_is_told_to_end_leaves_its_changes_free_for_the_next() {
         agent.interrupt();
         agent.ended().await.well();
     }
+}
+
+/// What this process has used of the processors so far, in clock ticks of 10 ms.
+fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_whose_server_is_gone_waits_quietly_and_ends_at_once_when_it_is_told_to() {
+    let (server, mut conn) = server_with_rows().await;
+    rsc(&server, &MIGRATE).run().await.well();
+    let agent = rsc(&server, &["agent"]).start();
+    until_owned(&mut conn).await;
+    server.kill().unwrap();
+    let mut agent = agent;
+    agent.says("cannot connect").await;
+    let before = ticks(agent.pid());
+    sleep(Duration::from_secs(6)).await;
+    let used = ticks(agent.pid()) - before;
+    assert!(used < 100, "{used} ticks of 10 ms in 6 s");
+    let tellings = agent.stdout().lines().count();
+    assert!(tellings < 30, "{}", agent.stdout());
+    server.restart().unwrap();
+    let mut conn = server.conn().await.unwrap();
+    until_owned(&mut conn).await;
+    rsc(&server, &["revert", "1"]).run().await.well();
+    server.kill().unwrap();
+    sleep(Duration::from_millis(500)).await;
+    agent.signal("TERM");
+    let told = Instant::now();
+    agent.ended().await.well();
+    assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_without_the_privileges_is_refused_with_the_statements_that_grant_them() {
+    let (server, mut conn) = server_with_rows().await;
+    rsc(&server, &MIGRATE).run().await.well();
+    conn.query_drop("CREATE USER clerk@localhost; GRANT SELECT ON `_rsc`.* TO clerk@localhost")
+        .await
+        .unwrap();
+    let port = server.port().to_string();
+    let clerk = |arguments: &[&str]| {
+        bare(&[&["--port", &port, "--user", "clerk", "--output", "json"], arguments].concat())
+    };
+    let refused = clerk(&["agent", "--until-idle"]).run().await;
+    assert_eq!(refused.code, 3, "{refused:#?}");
+    let next = refused.last_line()["reasons"][0]["next"].as_str().unwrap().to_owned();
+    for statement in next.split("; ") {
+        conn.query_drop(statement).await.unwrap_or_else(|e| panic!("{statement}: {e}"));
+    }
+    // It may read the journal now, and the binlog; of the schema of the table it knows only by trying.
+    let mut agent = clerk(&["agent"]).start();
+    agent.says("GRANT SELECT, INSERT").await;
+    let ended = agent.stdout();
+    let ended: serde_json::Value =
+        ended.lines().find(|line| line.contains("\"ended\"")).unwrap().parse().unwrap();
+    let revert = clerk(&["revert", "1"]).run().await;
+    assert_eq!(revert.code, 3, "{revert:#?}");
+    assert!(revert.stdout.contains("GRANT SELECT, INSERT"), "{revert:#?}");
+    let next = ended["reasons"][0]["next"].as_str().unwrap();
+    for statement in next.split("; ") {
+        conn.query_drop(statement).await.unwrap_or_else(|e| panic!("{statement}: {e}"));
+    }
+    clerk(&["revert", "1"]).run().await.well();
+    agent.interrupt();
+    agent.ended().await.well();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_leaves_a_read_only_server_alone_until_it_is_promoted() {
+    let (server, mut conn) = server_with_rows().await;
+    rsc(&server, &MIGRATE).run().await.well();
+    conn.query_drop("SET GLOBAL read_only = ON").await.unwrap();
+    let mut agent = rsc(&server, &["agent"]).start();
+    agent.says("the server is read-only").await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(owner(&mut conn).await, None);
+    conn.query_drop("SET GLOBAL read_only = OFF").await.unwrap();
+    until_owned(&mut conn).await;
+    assert!(agent.stdout().contains("can be used again"), "{}", agent.stdout());
+    // And so when it becomes one while a change is kept.
+    conn.query_drop("SET GLOBAL read_only = ON").await.unwrap();
+    agent.says("has become read-only").await;
+    conn.query_drop("SET GLOBAL read_only = OFF").await.unwrap();
+    rsc(&server, &["revert", "1"]).run().await.well();
+    agent.interrupt();
+    agent.ended().await.well();
 }

@@ -16,7 +16,8 @@ use rand::{Rng, SeedableRng};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::support::process::{Ended, Running, rsc};
+use crate::support::process::{Ended, Running, bare, rsc};
+use crate::support::proxy::Proxy;
 use crate::support::server::{Options, Server};
 
 const ROWS: i64 = 6_000;
@@ -425,4 +426,112 @@ async fn a_server_that_dies_in_the_swap_leaves_one_side_or_the_other() {
     println!("{} at the promotion", state(&second).await);
     same_as_twin(&second, "at the promotion").await;
     forward_and_back(&second, 2).await;
+}
+
+/// A number that is handed out, and whose row is gone again.
+async fn hand_out(server: &Server) -> i64 {
+    let mut conn = server.conn().await.unwrap();
+    run(&mut conn, "INSERT INTO d.t (n, note) VALUES (0, 'gone')").await;
+    let number = conn.last_insert_id().unwrap() as i64;
+    run(&mut conn, &format!("DELETE FROM d.t WHERE id = {number}")).await;
+    number
+}
+
+/// On the server that dies the tables are swapped; on the one that is promoted they never were.
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_that_was_not_shipped_is_done_again_on_the_promoted_replica() {
+    let first = primary().await;
+    let second = replica(&first).await;
+    let clients = Clients::start(&first, 1).await;
+    let mut running = rsc(&first, &MIGRATE)
+        .env("RSC_FAULT", "swap.lock.before:delay,swap.unlock.after:kill")
+        .env("RSC_FAULT_DELAY_MS", "5000")
+        .start();
+    running.logs("fault struck: swap.lock.before").await;
+    let number = hand_out(&first).await;
+    caught_up(&first, &second).await;
+    cut_off(&second).await;
+    // Numbers that only the dead one has handed out may come again, with the rows that only it has had.
+    let _ = running.ended().await;
+    let mut conn = first.conn().await.unwrap();
+    let swapped: Vec<String> = conn.query("SHOW TABLES IN d LIKE '\\_rsc%'").await.unwrap();
+    assert_eq!(swapped, ["_rsc1_t_old"], "the swap was not committed where it was made");
+    sleep(Duration::from_millis(100)).await;
+    first.kill().unwrap();
+    let said = clients.end().await;
+    promote(&second).await;
+    println!("{} of {} not shipped", lost(&second, &said).await, said.1.receipts.len());
+    assert_eq!(state(&second).await, "cutting_over");
+    let mut conn = second.conn().await.unwrap();
+    let as_before: Vec<String> = conn.query("SHOW TABLES IN d LIKE '\\_rsc%'").await.unwrap();
+    assert_eq!(as_before, ["_rsc1_t_new"]);
+    same_as_twin(&second, "at the promotion").await;
+    let ended = resume(&second).await.well();
+    assert!(ended.stdout.contains("\"swapped\""), "{ended:#?}");
+    same_as_twin(&second, "after the swap").await;
+    let next = hand_out(&second).await;
+    assert!(next > number, "{next} is handed out after {number}");
+    back(&second, 2).await;
+    assert!(hand_out(&second).await > next);
+}
+
+/// The name that rsc was given leads to a server that becomes read-only, and then to the one that was promoted.
+async fn goes_on_behind_the_same_name(variable: &str) {
+    let first = primary().await;
+    let second = replica(&first).await;
+    let name = Proxy::before(&first).await;
+    let clients = Clients::start(&first, 1).await;
+    let port = name.port().to_string();
+    let connection = ["--host", "127.0.0.1", "--port", &port, "--user", "root"];
+    let arguments = [&connection[..], &MIGRATE, &["--batch-time", "2ms", "--agent", "stay"]].concat();
+    let mut running = bare(&arguments).start();
+    running.says("\"copied\"").await;
+    let said = clients.end_well().await;
+    let number = hand_out(&first).await;
+    let mut old = first.conn().await.unwrap();
+    run(&mut old, &format!("SET GLOBAL {variable} = ON")).await;
+    running.says("\"retrying\"").await;
+    let written = text(&mut old, "SELECT @@GLOBAL.gtid_executed").await;
+    running.says("the server is read-only").await;
+    caught_up(&first, &second).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(text(&mut old, "SELECT @@GLOBAL.gtid_executed").await, written, "it was still written to");
+    promote(&second).await;
+    assert_eq!(lost(&second, &said).await, 0);
+    name.point_at(&second);
+    let clients = Clients::start(&second, 2).await;
+    running.says("\"revertible\"").await;
+    clients.end_well().await;
+    assert_eq!(text(&mut old, "SELECT @@GLOBAL.gtid_executed").await, written, "it was still written to");
+    same_as_twin(&second, "after the swap").await;
+    let next = hand_out(&second).await;
+    assert!(next > number, "{next} is handed out after {number}");
+    // Back again, in the window.
+    let third = replica(&second).await;
+    let mut old = second.conn().await.unwrap();
+    run(&mut old, &format!("SET GLOBAL {variable} = ON")).await;
+    caught_up(&second, &third).await;
+    let before = running.stdout().matches("the server is read-only").count();
+    while running.stdout().matches("the server is read-only").count() == before {
+        running.says("the server is read-only").await;
+        sleep(Duration::from_millis(50)).await;
+    }
+    caught_up(&second, &third).await;
+    promote(&third).await;
+    name.point_at(&third);
+    back(&third, 3).await;
+    ask(&third, "complete").await.well();
+    running.ended().await.well();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_becomes_read_only_is_not_written_to_and_its_successor_is_found() {
+    goes_on_behind_the_same_name("super_read_only").await;
+}
+
+/// Which does not bind root.
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_read_only_does_not_bind_stops_writing_all_the_same() {
+    goes_on_behind_the_same_name("read_only").await;
 }

@@ -507,3 +507,147 @@ async fn a_client_that_waits_in_the_swap_is_answered_when_rsc_is_stopped_with_th
     assert_eq!(waited, 1, "no client ever waited");
     nothing_was_lost(table, id).await;
 }
+
+/// It waits for a minute; what was done is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_keeps_a_change_gives_up_on_a_server_that_stays_away() {
+    let server = MysqlServer::start(Options::default()).unwrap();
+    let mut conn = server.conn().await.unwrap();
+    conn.query_drop("CREATE DATABASE d; CREATE TABLE d.t (id int PRIMARY KEY, title int)").await.unwrap();
+    conn.query_drop("INSERT INTO d.t VALUES (1, 1)").await.unwrap();
+    let migrate = ["--output", "json", "migrate", "--alter", "ALTER TABLE d.t DROP COLUMN title"];
+    let mut running = rsc(&server, &[&migrate[..], &["--agent", "stay"]].concat()).start();
+    running.says("\"revertible\"").await;
+    server.kill().unwrap();
+    let ended = running.ended().await;
+    assert_eq!(ended.code, 5, "{ended:#?}");
+    assert!(ended.stdout.contains("rsc migrate --resume 1") && ended.stdout.contains("\"retrying\""));
+    server.restart().unwrap();
+    rsc(&server, &["revert", "1"]).run().await.well();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_that_begin_at_once_on_one_table_one_is_refused() {
+    let mut table = Table::create("id int PRIMARY KEY, a int").await;
+    table.fill("id, a", "i, i", 5_000).await;
+    let begin = |clause: &'static str| {
+        let words = ["--database", &table.schema, "--table", "t", "--alter", clause];
+        rsc(shared(), &[&["--output", "json", "migrate"], &words[..]].concat()).start()
+    };
+    let both = [begin("ADD COLUMN b int"), begin("ADD COLUMN c int")];
+    let mut codes = Vec::new();
+    for running in both {
+        let ended = running.ended().await;
+        let refused = ["has a change already", "is being changed already"];
+        assert!(ended.code == 0 || refused.iter().any(|said| ended.stdout.contains(said)), "{ended:#?}");
+        codes.push(ended.code);
+    }
+    codes.sort();
+    assert_eq!(codes, [0, 3]);
+    assert_eq!(table.tables().await.len(), 2);
+}
+
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_interrupt_does_not_wait_for_the_statement_in_flight() {
+    for (first, second) in [("INT", "INT"), ("TERM", "INT")] {
+        let mut table = Table::create("id int PRIMARY KEY, a int").await;
+        table.fill("id, a", "i, i", 5_000).await;
+        let words = ["--database", &table.schema, "--table", "t", "--alter", "ADD b int"];
+        let mut running = rsc(shared(), &[&["--output", "json", "migrate"], &words[..]].concat())
+            .env("RSC_FAULT", "batch.copy.before:delay")
+            .env("RSC_FAULT_DELAY_MS", "600000")
+            .start();
+        running.logs("fault struck").await;
+        let started: serde_json::Value =
+            serde_json::from_str(running.stdout().lines().next().unwrap()).unwrap();
+        running.signal(first);
+        running.says("once more to stop at once").await;
+        running.signal(second);
+        assert_eq!(running.ended().await.code, 130);
+        let id = started["id"].as_u64().unwrap();
+        let resumed =
+            rsc(shared(), &["--output", "json", "migrate", "--resume", &id.to_string()]).run().await;
+        assert_eq!(resumed.well().last_line()["state"], "revertible");
+        table.asked("complete", id).await;
+    }
+}
+
+/// Wherever in the swap: it is made or it is not, the exit code says which, and the change goes on.
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_in_the_swap_leaves_one_schema_or_the_other() {
+    let points = ["swap.lock.before", "swap.freeze.before", "swap.commit.before", "swap.rename.before"];
+    let points = points.into_iter().chain(["swap.rename.after", "swap.unlock.after", "save.commit.before"]);
+    for point in points {
+        let mut table = Table::create("id int PRIMARY KEY, title int").await;
+        table.fill("id, title", "i, i", 1_000).await;
+        let words = ["--database", &table.schema, "--table", "t", "--alter", "DROP COLUMN title"];
+        // The fourth state that is saved is what came of the swap.
+        let nth = if point.starts_with("save") { ":4" } else { "" };
+        let mut running = rsc(shared(), &[&["--output", "json", "migrate"], &words[..]].concat())
+            .env("RSC_FAULT", &format!("{point}:delay{nth}"))
+            .start();
+        running.logs("fault struck").await;
+        let started: serde_json::Value =
+            serde_json::from_str(running.stdout().lines().next().unwrap()).unwrap();
+        let id = started["id"].as_u64().unwrap();
+        running.signal("TERM");
+        // Under the lock this waits, and is applied to the table that has the name afterwards.
+        table.run("UPDATE t SET id = -id WHERE id = 7").await;
+        let ended = running.ended().await;
+        let tables = table.tables().await;
+        let swapped = tables == [format!("_rsc{id}_t_old"), "t".into()];
+        assert!(swapped || tables == [format!("_rsc{id}_t_new"), "t".into()], "{point}: {tables:?}");
+        assert!(ended.code == 0 && swapped || ended.code == 130, "{point}: {ended:#?}");
+        println!("{point}: exit {}, {}", ended.code, if swapped { "swapped" } else { "not swapped" });
+        let resumed =
+            rsc(shared(), &["--output", "json", "migrate", "--resume", &id.to_string()]).run().await;
+        assert_eq!(resumed.well().last_line()["state"], "revertible", "{point}");
+        table.asked("revert", id).await;
+        let rows: Vec<(u64, u64)> = table.all("SELECT COUNT(*), SUM(title = ABS(id)) FROM t").await;
+        assert_eq!(rows, [(1_000, 1_000)], "{point}");
+        table.asked("complete", id).await;
+    }
+}
+
+/// Stopped while it holds the tables: the server lets the application go on, another process takes over, and who wakes
+/// up changes nothing.
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_sleeps_in_the_swap_is_taken_over_from() {
+    for point in ["swap.advance.before", "swap.rename.before", "swap.rename.after"] {
+        let mut table = Table::create("id int PRIMARY KEY, title int").await;
+        table.fill("id, title", "i, i", 1_000).await;
+        let words = ["--database", &table.schema, "--table", "t", "--alter", "DROP COLUMN title"];
+        let mut sleeper = rsc(shared(), &[&["--output", "json", "migrate"], &words[..]].concat())
+            .env("RSC_FAULT", &format!("{point}:delay"))
+            .start();
+        sleeper.logs("fault struck").await;
+        sleeper.signal("STOP");
+        let started: serde_json::Value =
+            serde_json::from_str(sleeper.stdout().lines().next().unwrap()).unwrap();
+        let id = started["id"].as_u64().unwrap();
+        // Waits for the lock, and is answered.
+        table.run("UPDATE t SET id = -id WHERE id = 7").await;
+        let resume = ["--output", "json", "migrate", "--resume", &id.to_string()];
+        let resumed = loop {
+            let resumed = rsc(shared(), &resume).run().await;
+            if resumed.code != 8 {
+                break resumed;
+            }
+            sleep(Duration::from_millis(200)).await;
+        };
+        assert_eq!(resumed.well().last_line()["state"], "revertible", "{point}");
+        table.run("UPDATE t SET id = -id WHERE id = 8").await;
+        table.asked("revert", id).await;
+        sleeper.signal("CONT");
+        let woken = sleeper.ended().await;
+        println!("{point}: exit {} after waking up", woken.code);
+        assert!([0, 8].contains(&woken.code), "{point}: {woken:#?}");
+        let rows: Vec<(u64, u64)> = table.all("SELECT COUNT(*), SUM(title = ABS(id)) FROM t").await;
+        assert_eq!(rows, [(1_000, 1_000)], "{point}");
+        table.asked("reapply", id).await;
+        table.asked("complete", id).await;
+    }
+}

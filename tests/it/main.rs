@@ -1,16 +1,20 @@
 mod agent;
+mod another_machine;
 mod binlog_forms;
 #[cfg(debug_assertions)]
 mod cases;
 mod command_line;
 mod concurrent_writers;
 mod conversions;
+mod cutover;
 mod detection;
 mod failover;
 #[cfg(debug_assertions)]
 mod fault_matrix;
 mod forward_and_back;
+mod full_disk;
 mod interruption;
+mod journal_lost;
 mod large_transaction;
 mod ledger;
 mod long_rows;

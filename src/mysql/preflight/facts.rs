@@ -97,7 +97,7 @@ async fn list(session: &mut Session, sql: &str) -> Result<Vec<String>, SqlError>
     Ok(session.rows(sql).await?.iter().filter_map(|row| text(row, 0)).collect())
 }
 
-async fn grants(session: &mut Session) -> Result<Grants, SqlError> {
+pub async fn grants(session: &mut Session) -> Result<Grants, SqlError> {
     let roles = session.text("SELECT CURRENT_ROLE()").await?.unwrap_or_default();
     let using = if roles.is_empty() || roles == "NONE" { String::new() } else { format!(" USING {roles}") };
     let user = session.text("SELECT CURRENT_USER()").await?.unwrap_or_default();

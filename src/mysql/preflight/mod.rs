@@ -20,7 +20,10 @@ mod writable;
 
 pub use facts::{Facts, gather};
 
+use facts::grants;
+
 use crate::error::Told;
+use crate::session::{Session, SqlError};
 
 type Check = fn(&Facts) -> Option<Told>;
 
@@ -41,6 +44,11 @@ const CHECKS: [Check; 14] = [
     foreign_keys::check,
     triggers::check,
 ];
+
+/// What the account lacks to drive changes of tables in `schema`; without one, to drive any.
+pub async fn missing_grants(session: &mut Session, schema: Option<&str>) -> Result<Option<Told>, SqlError> {
+    Ok(privileges::lacking(&grants(session).await?, schema))
+}
 
 /// All reasons against a change of this table on this server.
 pub fn refusals(facts: &Facts) -> Vec<Told> {

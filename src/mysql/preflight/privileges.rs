@@ -2,6 +2,7 @@
 
 use super::Facts;
 use super::facts::account;
+use super::grants::Grants;
 use crate::error::Told;
 use crate::schema::table::quote;
 
@@ -25,8 +26,11 @@ const ON_SIDECAR: [&str; 10] = [
 ];
 
 pub fn check(facts: &Facts) -> Option<Told> {
-    let grants = &facts.grants;
-    let schema = &facts.table.name.schema;
+    lacking(&facts.grants, Some(&facts.table.name.schema))
+}
+
+/// Without a schema only what every change needs.
+pub fn lacking(grants: &Grants, schema: Option<&str>) -> Option<Told> {
     let lacks_on = |list: &[&'static str], schema: &str| -> Vec<&'static str> {
         list.iter().copied().filter(|p| !grants.on_schema(p, schema)).collect()
     };
@@ -34,7 +38,7 @@ pub fn check(facts: &Facts) -> Option<Told> {
     let account = account(&grants.user);
     let statements: Vec<String> = [
         (global, "*.*".to_owned()),
-        (lacks_on(&ON_TABLES, schema), format!("{}.*", quote(schema))),
+        schema.map_or_else(Default::default, |s| (lacks_on(&ON_TABLES, s), format!("{}.*", quote(s)))),
         (lacks_on(&ON_SIDECAR, "_rsc"), "`_rsc`.*".to_owned()),
     ]
     .into_iter()

@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub mod process;
+pub mod proxy;
 pub mod server;
 pub mod table;
 pub mod writers;

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use super::server::Server;
 
 /// No test waits longer for a process; what it had printed is in the panic.
-const ENOUGH: Duration = Duration::from_secs(60);
+const ENOUGH: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A command line to be run. Nothing of the person's own settings reaches it.
@@ -122,11 +122,18 @@ impl Running {
 
     /// Returns when stdout holds `text`.
     pub async fn says(&mut self, text: &str) {
-        while !self.stdout().contains(text) {
+        self.says_on(text, |running| running.stdout()).await;
+    }
+
+    /// Returns when stderr, where logs go, holds `text`.
+    pub async fn logs(&mut self, text: &str) {
+        self.says_on(text, |running| running.stderr()).await;
+    }
+
+    async fn says_on(&mut self, text: &str, said: impl Fn(&Self) -> String) {
+        while !said(self).contains(text) {
             let ended = self.child.try_wait().unwrap_or_else(|e| panic!("{e}"));
-            if (ended.is_some()
-                && self.readers.iter().all(|r| r.is_finished())
-                && !self.stdout().contains(text))
+            if (ended.is_some() && self.readers.iter().all(|r| r.is_finished()) && !said(self).contains(text))
                 || self.started.elapsed() > ENOUGH
             {
                 panic!("rsc {} did not say {text:?}; {ended:?}\n{}", self.shown, self.all());
