@@ -50,9 +50,9 @@ const DISK: &str = "the server has run out of disk space, or of room in its tabl
 const CACHE: &str = "the transaction is too large for the server's max_binlog_cache_size";
 
 /// Errors that a value or a row causes, when it is converted or held against the table's rules.
-const DATA_ERRORS: [u16; 29] = [
+const DATA_ERRORS: [u16; 30] = [
     1048, 1261, 1262, 1263, 1264, 1265, 1292, 1364, 1365, 1366, 1406, 1411, 1416, 1441, 1526, 1690, 1748,
-    3037, 3106, 3140, 3141, 3143, 3156, 3643, 3673, 3819, 3903, 3907, 6136,
+    3037, 3106, 3140, 3141, 3143, 3156, 3643, 3673, 3819, 3854, 3903, 3907, 6136,
 ];
 
 impl SqlError {

@@ -111,6 +111,13 @@ fn unguarded(from: &Column, to: &Column, manner: Manner, value: &str) -> String 
         (Decimal | Approximate, Integer | Year | Bit) => format!("CAST({value} AS SIGNED)"),
         // FLOAT to FLOAT is copied bit by bit by an INSERT, whatever the display width is.
         (Approximate, Approximate) if from.data_type == to.data_type => format!("({value} + 0e0)"),
+        // An UPDATE fails at a character that the other set does not have, strict or not; an ALTER puts a `?`.
+        (Text | Labels | Json, Text) if manner == Manner::Nearest => match &to.charset {
+            Some(charset) if !survival::contains(charset, from.charset.as_deref().unwrap_or("utf8mb4")) => {
+                format!("CONVERT({value} USING {charset})")
+            }
+            _ => value.to_owned(),
+        },
         (Date, Year) => format!("({value} + 0)"),
         // Text in a BLOB is read up to what is no number, and an ALTER does not mind.
         (Text | Bytes, Decimal) if family::off_page(from) => {
@@ -125,6 +132,8 @@ pub fn may_refuse(from: &Column, to: &Column) -> bool {
     let null_is_lost = from.nullable && !to.nullable;
     match family(to) {
         Family::Json => family(from) != Family::Json,
+        // By an UPDATE, bytes that are no text in that character set.
+        Family::Text => family(from) == Family::Bytes,
         Family::Spatial | Family::Vector => null_is_lost || !same_type(from, to),
         _ => false,
     }

@@ -282,6 +282,30 @@ impl<'a> Bench<'a> {
         fates
     }
 
+    /// The same by the UPDATE of a row that is there.
+    async fn updated(&mut self, src: &Table, dst: &Table, column: usize, manner: Manner) -> Fates {
+        let (from, to) = (&src.columns[column + 1], &dst.columns[column + 1]);
+        let value = conversion::expression(from, to, manner, &format!("d.c{column}"));
+        let mode = if manner == Manner::Strict { STRICT } else { LENIENT };
+        self.session.run(&format!("SET sql_mode = '{mode}'")).await.unwrap();
+        self.session.run("DELETE FROM dst").await.unwrap();
+        self.session.run("INSERT INTO dst (id) SELECT id FROM src").await.unwrap();
+        let update =
+            format!("UPDATE src AS d STRAIGHT_JOIN dst AS s ON s.id = d.id SET s.c{column} = {value}");
+        let mut refused = Fates::new();
+        if self.session.run(&update).await.is_err() {
+            for id in 1..=self.values.len() {
+                if let Err(error) = self.session.run(&format!("{update} WHERE d.id = {id}")).await {
+                    assert_eq!(error.remedy(), Remedy::Data, "{error}");
+                    refused.insert(id, Fate::Refused(error.to_string()));
+                }
+            }
+        }
+        let mut fates = self.stored("dst", &[column]).await.remove(&column).unwrap();
+        fates.extend(refused);
+        fates
+    }
+
     /// The source's values, and what is left of them after the way to `dst`, where they are, and back.
     async fn there_and_back(&mut self, src: &Table, dst: &Table, column: usize) -> (Fates, Fates) {
         let back = TableName::new(&*self.schema, "back");
@@ -390,14 +414,21 @@ async fn compare(server: &Server, from: &Kind, kinds: &[&Kind], null: &'static s
     for &c in &supported {
         tally.pairs += 1;
         let [strict, nearest] = &native[&c];
-        let ours = bench.ours(&src, &dst, c, Manner::Nearest).await;
-        tally.compare(&bench, kinds[c], "nearest", nearest, &ours);
-        let refuses = ours.values().any(|fate| matches!(fate, Fate::Refused(_)));
-        if refuses && !conversion::may_refuse(columns(c).0, columns(c).1) {
+        let may_refuse = conversion::may_refuse(columns(c).0, columns(c).1);
+        let inserted = bench.ours(&src, &dst, c, Manner::Nearest).await;
+        tally.compare(&bench, kinds[c], "nearest", nearest, &inserted);
+        let updated = bench.updated(&src, &dst, c, Manner::Nearest).await;
+        let refuses = inserted.values().chain(updated.values()).any(|fate| matches!(fate, Fate::Refused(_)));
+        if refuses && !may_refuse {
             tally.differences.push(format!("{} to {} refuses a value", from.name, kinds[c].name));
         }
-        let ours = bench.ours(&src, &dst, c, Manner::Strict).await;
-        tally.compare(&bench, kinds[c], "strict", strict, &ours);
+        if !may_refuse {
+            tally.compare(&bench, kinds[c], "nearest by UPDATE", nearest, &updated);
+        }
+        let inserted = bench.ours(&src, &dst, c, Manner::Strict).await;
+        tally.compare(&bench, kinds[c], "strict", strict, &inserted);
+        let updated = bench.updated(&src, &dst, c, Manner::Strict).await;
+        tally.compare(&bench, kinds[c], "strict by UPDATE", strict, &updated);
         if conversion::survives(columns(c).0, columns(c).1) {
             tally.survive += 1;
             let (there, back) = bench.there_and_back(&src, &dst, c).await;

@@ -271,6 +271,17 @@ async fn another_key_becomes_the_primary_key_while_one_finds_each_row_on_both_si
 }
 
 #[tokio::test]
+async fn a_key_whose_values_might_meet_is_not_the_one_that_finds_rows() {
+    does_what_the_native_alter_does(Case {
+        create: "k datetime(6) PRIMARY KEY, b int NOT NULL, UNIQUE KEY (b)",
+        rows: "('2024-01-01', 1), ('2024-01-02', 2)",
+        alter: "MODIFY k datetime NOT NULL",
+        writes: &["UPDATE t SET k = '2025-01-01' WHERE b = 1", "UPDATE t SET b = 9 WHERE b = 2"],
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_key_may_get_a_type_that_keeps_its_values_apart() {
     for (create, rows, alter, writes) in [
         (

@@ -213,7 +213,7 @@ fn length(column: &Column) -> Option<Length> {
 }
 
 /// Every character of one set is in the other, and comes back.
-fn contains(to: &str, from: &str) -> bool {
+pub(super) fn contains(to: &str, from: &str) -> bool {
     from == to
         || matches!(
             (from, to),

@@ -92,6 +92,7 @@ fn a_pair_is_refused_both_ways_or_not_at_all() {
 fn invalid_json_has_no_nearest_value() {
     assert!(may_refuse(&column("text"), &column("json")));
     assert!(!may_refuse(&column("json"), &column("text")));
+    assert!(may_refuse(&column("blob"), &column("text")));
     assert!(!may_refuse(&column("text"), &column("int")));
 }
 
@@ -195,4 +196,12 @@ fn a_key_that_would_be_cut_off_is_told_from_one_that_fits() {
         "(CHAR_LENGTH(d.k) <= 9 AND \
          CAST(CONVERT(CONVERT(d.k USING latin1) USING utf8mb4) AS BINARY) = CAST(d.k AS BINARY))"
     );
+}
+
+#[test]
+fn a_character_that_the_other_set_does_not_have_becomes_a_question_mark() {
+    let (from, to) = (column("text"), column("text charset latin1"));
+    assert_eq!(expression(&from, &to, Manner::Nearest, "d.c"), "CONVERT(d.c USING latin1)");
+    assert_eq!(expression(&from, &to, Manner::Strict, "d.c"), "d.c");
+    assert_eq!(expression(&to, &from, Manner::Nearest, "d.c"), "d.c");
 }
