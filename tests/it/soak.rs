@@ -306,13 +306,20 @@ impl Soak<'_> {
         }
         let side = if stand.state == "revertible" { "old" } else { "new" };
         let shadow = format!("_rsc{}_t_{side}", stand.id);
+        let written: Option<String> = conn.query_first("SELECT @@GLOBAL.gtid_executed").await.unwrap();
+        let followed = format!(
+            "SELECT GTID_SUBSET('{}', position) FROM _rsc.stream_{}",
+            written.unwrap_or_default(),
+            stand.id
+        );
         let started = Instant::now();
         loop {
+            let followed = conn.query_first::<bool, _>(&followed).await.unwrap() == Some(true);
             let differences = clients::differences(&mut conn, &shadow).await;
             if differences.is_empty() {
                 break;
             }
-            if started.elapsed() > ENOUGH {
+            if followed || started.elapsed() > ENOUGH {
                 self.fail(&format!("{}, shadow", stand.state), &differences).await;
             }
             // Nobody need keep the stream just now.
