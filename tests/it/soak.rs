@@ -292,11 +292,12 @@ impl Soak<'_> {
     async fn compare(&mut self) -> Stand {
         self.crew.wake_all();
         self.begin().await;
-        if self.wait("a change", |_| true).await.paused {
-            let id = self.wait("a change", |_| true).await.id;
-            self.crew.command(&["resume", &id]);
+        let mut stand = self.wait("the end of a swap", |stand| stand.settled() || stand.paused).await;
+        // The wish of a command that was killed may still be granted.
+        while stand.paused {
+            self.crew.command(&["resume", &stand.id]);
+            stand = self.wait("the end of a swap", |stand| stand.settled() || stand.paused).await;
         }
-        let stand = self.wait("the end of a swap", |stand| stand.settled() && !stand.paused).await;
         let paused = self.clients.pause().await;
         let mut conn = Conn::new(self.server.opts().user(Some("judge"))).await.unwrap();
         let mut complaints = self.clients.complaints(&mut conn).await;
