@@ -175,6 +175,9 @@ impl Driver<'_> {
         });
         self.look().await?;
         if let Some(verb) = *ask {
+            if step(self.change.state, &Event::Asked(verb)).is_ok() {
+                store::overtake(&mut self.session, self.change.id, verb.name()).await?;
+            }
             self.happens(&Event::Asked(verb), pausing(verb)).await?;
             *ask = None;
         }

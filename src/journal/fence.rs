@@ -16,6 +16,11 @@ use crate::settings::Server;
 /// An owner that has not been heard of for so long may be taken over from.
 pub const LEASE_S: f64 = 10.0;
 const BEAT: Duration = Duration::from_secs(2);
+/// While an earlier owner's connection still holds the named lock. Once it is gone nobody must find the lock free for
+/// long and take over from a process that has just begun.
+const BEAT_WITHOUT_LOCK: Duration = Duration::from_millis(50);
+/// A stopped process may hold it for hours.
+const BEATS_WITHOUT_LOCK: u32 = 60;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FenceError {
@@ -187,15 +192,23 @@ async fn increment(session: &mut Session, change: u64) -> Result<Fence, FenceErr
 
 async fn beat_on(server: Server, first: Session, fence: Fence, tell: watch::Sender<bool>) {
     let mut session = Some(first);
+    let mut pause = BEAT_WITHOUT_LOCK;
+    let mut eager = BEATS_WITHOUT_LOCK;
     loop {
-        tokio::time::sleep(BEAT).await;
+        tokio::time::sleep(pause).await;
+        pause = BEAT;
         if session.is_none() {
             session = Session::open(&server).await.ok();
         }
         let Some(open) = &mut session else { continue };
         match beat(open, fence).await {
-            Ok(true) => {}
-            Ok(false) => {
+            Ok(Beat::Owner { has_lock: true }) => {}
+            Ok(Beat::Owner { has_lock: false }) if eager > 0 => {
+                eager -= 1;
+                pause = BEAT_WITHOUT_LOCK;
+            }
+            Ok(Beat::Owner { has_lock: false }) => {}
+            Ok(Beat::TakenOver) => {
                 // Nobody listens any more when the sending fails.
                 let _ = tell.send(true);
                 return;
@@ -205,13 +218,21 @@ async fn beat_on(server: Server, first: Session, fence: Fence, tell: watch::Send
     }
 }
 
-async fn beat(session: &mut Session, fence: Fence) -> Result<bool, SqlError> {
-    session.run(&format!("DO GET_LOCK({}, 0)", lock_name(fence.change))).await?;
+enum Beat {
+    Owner { has_lock: bool },
+    TakenOver,
+}
+
+async fn beat(session: &mut Session, fence: Fence) -> Result<Beat, SqlError> {
+    let lock = session.text(&format!("SELECT GET_LOCK({}, 0)", lock_name(fence.change))).await?;
     let done = session
         .run(&format!(
             "UPDATE `_rsc`.`owner` SET heartbeat = NOW(6) WHERE change_id = {} AND epoch = {}",
             fence.change, fence.epoch
         ))
         .await?;
-    Ok(done.affected == 1)
+    Ok(match done.affected {
+        1 => Beat::Owner { has_lock: lock.as_deref() == Some("1") },
+        _ => Beat::TakenOver,
+    })
 }

@@ -391,6 +391,22 @@ pub async fn answer(session: &mut Session, request: u64, answer: &Answer) -> Res
         .map(|_| ())
 }
 
+/// Answers the wishes before `later`, which is carried out without having been asked for here. Whoever made them may be
+/// dead; granted afterwards, they would undo what was wanted last.
+pub async fn overtake(session: &mut Session, id: u64, later: &str) -> Result<(), SqlError> {
+    let why = string_literal(&format!("a later wish was carried out first: {later}"));
+    let advice =
+        string_literal(&format!("to see where it stands, `rsc status {id}`; then ask again if need be"));
+    session
+        .run(&format!(
+            "UPDATE `_rsc`.`request` SET granted = FALSE, answer = {why}, advice = {advice} \
+             WHERE change_id = {id} AND granted IS NULL AND verb <> {}",
+            string_literal(later)
+        ))
+        .await
+        .map(|_| ())
+}
+
 /// The owner's answer, once it has given one.
 pub async fn answer_of(session: &mut Session, request: u64) -> Result<Option<Answer>, SqlError> {
     let row = session

@@ -185,6 +185,39 @@ async fn a_process_that_slept_through_a_takeover_wakes_up_harmless() {
     sleeper.ended().await.well();
 }
 
+/// The wish of a command that was killed stays on record when its owner was killed as well. What is carried out
+/// meanwhile came later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wish_that_nobody_answered_is_not_granted_after_a_later_one() {
+    let mut table = Table::create("id int PRIMARY KEY, a int").await;
+    let id = table.migrated("ADD b int", &[]).await;
+    let change = id.to_string();
+    let stay = ["--output", "json", "migrate", "--resume", &change, "--agent", "stay"];
+    let mut owner = rsc(shared(), &stay).start();
+    owner.says("\"following\"").await;
+    owner.signal("STOP");
+    let mut asking = rsc(shared(), &["--output", "json", "complete", &change]).start();
+    let asked = format!("SELECT COUNT(*) FROM _rsc.request WHERE change_id = {id}");
+    while table.all::<u64>(&asked).await == [0] {
+        assert!(asking.try_ended().is_none(), "{}", asking.stdout());
+        sleep(Duration::from_millis(10)).await;
+    }
+    drop(asking);
+    drop(owner);
+    let gone = format!("SELECT IS_USED_LOCK('rsc.change.{id}') IS NULL");
+    while table.all::<u64>(&gone).await == [0] {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let reverted = table.ask("revert", id).await.well();
+    assert!(reverted.stdout.contains("\"started\""), "by itself: {reverted:#?}");
+    let mut owner = rsc(shared(), &stay).start();
+    owner.says("\"following\"").await;
+    table.asked("reapply", id).await;
+    table.asked("complete", id).await;
+    owner.ended().await.well();
+    assert_eq!(table.all::<u64>("SELECT COUNT(b) FROM t").await, [0], "the new schema serves");
+}
+
 /// The owner is stopped, so the wish waits when the connection of the command that made it is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_loses_its_connection_says_that_its_wish_may_still_be_granted() {

@@ -292,11 +292,12 @@ impl Soak<'_> {
     async fn compare(&mut self) -> Stand {
         self.crew.wake_all();
         self.begin().await;
-        if self.wait("a change", |_| true).await.paused {
-            let id = self.wait("a change", |_| true).await.id;
-            self.crew.command(&["resume", &id]);
+        let mut stand = self.wait("the end of a swap", |stand| stand.settled() || stand.paused).await;
+        // The wish of a command that was killed may still be granted.
+        while stand.paused {
+            self.crew.command(&["resume", &stand.id]);
+            stand = self.wait("the end of a swap", |stand| stand.settled() || stand.paused).await;
         }
-        let stand = self.wait("the end of a swap", |stand| stand.settled() && !stand.paused).await;
         let paused = self.clients.pause().await;
         let mut conn = Conn::new(self.server.opts().user(Some("judge"))).await.unwrap();
         let mut complaints = self.clients.complaints(&mut conn).await;
@@ -306,13 +307,20 @@ impl Soak<'_> {
         }
         let side = if stand.state == "revertible" { "old" } else { "new" };
         let shadow = format!("_rsc{}_t_{side}", stand.id);
+        let written: Option<String> = conn.query_first("SELECT @@GLOBAL.gtid_executed").await.unwrap();
+        let followed = format!(
+            "SELECT GTID_SUBSET('{}', position) FROM _rsc.stream_{}",
+            written.unwrap_or_default(),
+            stand.id
+        );
         let started = Instant::now();
         loop {
+            let followed = conn.query_first::<bool, _>(&followed).await.unwrap() == Some(true);
             let differences = clients::differences(&mut conn, &shadow).await;
             if differences.is_empty() {
                 break;
             }
-            if started.elapsed() > ENOUGH {
+            if followed || started.elapsed() > ENOUGH {
                 self.fail(&format!("{}, shadow", stand.state), &differences).await;
             }
             // Nobody need keep the stream just now.
