@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::{Context, sql_error, store_error};
-use crate::engine::{self, Until};
+use crate::engine::{self, Until, sides};
 use crate::error::{Error, Told};
 use crate::journal::fence;
 use crate::journal::record::{Answer, Change};
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(store::REQUEST_LIVES_S - 5);
 
 pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
     let (mut session, change) = context.change(id).await?;
-    if let Err(no) = step(change.state, &Event::Asked(verb)) {
+    if let Err(no) = step(state(&mut session, &change).await, &Event::Asked(verb)) {
         return Err(refused(verb, &no.what, &no.next));
     }
     let change = match ask_owner(context, &mut session, id, verb).await? {
@@ -35,6 +35,15 @@ pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
     };
     context.printer.done(&change, &hint(&change, verb));
     Ok(())
+}
+
+/// Where the change stands: a process that was killed just after its swap has not said so, but the tables do.
+async fn state(session: &mut Session, change: &Change) -> State {
+    match sides::serving(session, change).await {
+        Ok(Some(serving)) => step(change.state, &Event::Serves(serving)).unwrap_or(change.state),
+        // Whoever drives the change says what is wrong with it.
+        Ok(None) | Err(_) => change.state,
+    }
 }
 
 /// A pause, and its end, are only put on record: whoever keeps the change acts on them.

@@ -36,8 +36,22 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
     if let (State::Ready | State::Revertible, Agent::Auto) = (change.state, migrate.agent) {
         context.printer.remark(&agent::hand_over(context, &change).await?);
     }
+    if let (State::Ready, Agent::None) = (change.state, migrate.agent) {
+        say_until_when(context).await;
+    }
     context.printer.done(&change, &hint(&change));
     Ok(())
+}
+
+/// Without a process that keeps the stream, the cut-over needs the binlogs of all the time until then.
+async fn say_until_when(context: &Context) {
+    let Ok(mut session) = context.session().await else { return };
+    if let Ok(Some(kept_s)) = retention::kept_s(&mut session).await {
+        context.printer.remark(&format!(
+            "note: the server keeps binlogs for {}; until then the cut-over works without anyone keeping the stream",
+            duration(std::time::Duration::from_secs(kept_s)),
+        ));
+    }
 }
 
 fn hint(change: &Change) -> String {

@@ -21,6 +21,8 @@ const BEAT: Duration = Duration::from_secs(2);
 const BEAT_WITHOUT_LOCK: Duration = Duration::from_millis(50);
 /// A stopped process may hold it for hours.
 const BEATS_WITHOUT_LOCK: u32 = 60;
+/// Between two statements of one transaction nobody who lives waits for so long.
+const IDLE_S: u64 = 5;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FenceError {
@@ -146,15 +148,19 @@ impl Drop for Ownership {
 /// flight has ended; `SqlError::Server` 1205 means that this took longer than the session's lock wait timeout.
 pub async fn claim(server: &Server, session: &mut Session, change: u64) -> Result<Ownership, FenceError> {
     // An owner of this very process is an earlier attempt of it, whose connection the server has not let go yet.
-    if let Some(owner) = owner(session, change).await?
+    let before = owner(session, change).await?;
+    if let Some(owner) = &before
         && owner.alive
         && owner.instance != instance()
     {
-        return Err(FenceError::Owned(owner.who));
+        return Err(FenceError::Owned(owner.who.clone()));
     }
     let mut beat = Session::open(server).await?;
     // Not decisive: a stopped process may hold it still.
     beat.run(&format!("DO GET_LOCK({}, 0)", lock_name(change))).await?;
+    if before.is_some() {
+        end_sleepers(session, change).await;
+    }
     session.run_at("claim.start", "START TRANSACTION").await?;
     let claimed = increment(session, change).await;
     match &claimed {
@@ -165,6 +171,25 @@ pub async fn claim(server: &Server, session: &mut Session, change: u64) -> Resul
     let (tell, lost) = watch::channel(false);
     let beating = tokio::spawn(beat_on(server.clone(), beat, fence, tell));
     Ok(Ownership { fence, lost, beating })
+}
+
+/// A process that was stopped within a transaction holds the stream row, or rows of the shadow, for as long as its
+/// connection stands. Its lease is over, so the connection is ended, where this account may see and do that; otherwise the row is waited for.
+async fn end_sleepers(session: &mut Session, change: u64) {
+    let sleepers = session
+        .rows(&format!(
+            "SELECT DISTINCT t.PROCESSLIST_ID FROM performance_schema.data_locks l \
+             JOIN performance_schema.threads t ON t.THREAD_ID = l.THREAD_ID \
+             WHERE (l.OBJECT_SCHEMA = '_rsc' AND l.OBJECT_NAME = 'stream_{change}' \
+             OR l.OBJECT_NAME LIKE '\\_rsc{change}\\_%') \
+             AND l.LOCK_STATUS = 'GRANTED' AND t.PROCESSLIST_COMMAND = 'Sleep' AND t.PROCESSLIST_TIME >= {IDLE_S}"
+        ))
+        .await
+        .unwrap_or_default();
+    for connection in sleepers.iter().filter_map(|row| number(row, 0)) {
+        // It may have ended by itself.
+        let _ = session.run(&format!("KILL {connection}")).await;
+    }
 }
 
 async fn increment(session: &mut Session, change: u64) -> Result<Fence, FenceError> {

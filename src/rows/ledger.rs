@@ -22,8 +22,6 @@ use crate::schema::table::{Column, quote, string_literal};
 
 /// There and back again of the values that may not survive it.
 pub const BACK: &str = "`_rsc`.`back`";
-/// The same for keys, before a row is written under them.
-pub const FIT: &str = "`_rsc`.`fit`";
 
 /// The ledger of one change, for its inverse direction.
 #[derive(Clone, Debug)]
@@ -107,27 +105,12 @@ impl Ledger {
             }
             tables.push(temporary(BACK, &columns, &self.key("")));
         }
-        if self.keys_may_not_fit() {
-            let mut columns = Vec::new();
-            self.statements.define_key("k", &mut columns);
-            for (i, part) in self.statements.projection().key.iter().enumerate() {
-                columns.push(define(&format!("t{i}"), &part.target, true));
-                columns.push(define(&format!("b{i}"), self.statements.source_column(part), true));
-            }
-            tables.push(temporary(FIT, &columns, &self.key("")));
-        }
         tables
     }
 
     /// Whether some value may not survive in the old schema, so that windows are looked at for losses.
     pub fn compares(&self) -> bool {
         !self.compared().is_empty()
-    }
-
-    pub fn keys_may_not_fit(&self) -> bool {
-        let statements = &self.statements;
-        let projection = statements.projection();
-        projection.key.iter().any(|k| !conversion::survives(statements.source_column(k), &k.target))
     }
 
     /// Parked rows that are gone from the live table. A row that only moved is not.
@@ -194,67 +177,24 @@ impl Ledger {
         )
     }
 
-    /// Takes the staged keys there and back.
-    pub fn try_keys(&self) -> String {
-        let mut values = self.delta_key();
-        let mut names = self.key("");
-        for (i, part) in self.statements.projection().key.iter().enumerate() {
-            let source = self.statements.source_column(part);
-            names.push(format!("t{i}"));
-            let value = format!("d.{}", quote(&source.name));
-            values.push(conversion::expression(source, &part.target, Manner::Nearest, &value));
-        }
-        format!(
-            "INSERT {LENIENT} INTO {FIT} ({}) SELECT {} FROM {} AS d",
-            names.join(", "),
-            values.join(", "),
-            Staging::Delta.name()
-        )
-    }
-
-    /// The way back, from the old schema's types.
-    pub fn try_keys_back(&self) -> String {
-        let sets: Vec<String> = self
-            .statements
-            .projection()
+    /// Parks the staged rows whose key would be stored as another, if there can be any.
+    pub fn park_unfit(&self) -> Option<String> {
+        let projection = self.statements.projection();
+        let fits: Vec<String> = projection
             .key
             .iter()
-            .enumerate()
-            .map(|(i, part)| {
-                let source = self.statements.source_column(part);
-                let back = conversion::expression(&part.target, source, Manner::Nearest, &format!("f.t{i}"));
-                format!("f.b{i} = {back}")
+            .zip(self.delta_key())
+            .filter_map(|(part, value)| {
+                conversion::fits(self.statements.source_column(part), &part.target, &value)
             })
             .collect();
-        format!("UPDATE {LENIENT} {FIT} AS f SET {}", sets.join(", "))
-    }
-
-    /// Parks the staged rows whose key came back as another.
-    pub fn park_unfit(&self) -> String {
-        let same: Vec<String> = self
-            .statements
-            .projection()
-            .key
-            .iter()
-            .enumerate()
-            .map(|(i, part)| {
-                same(&format!("f.b{i}"), &format!("f.k{i}"), self.statements.source_column(part))
-            })
-            .collect();
-        format!(
-            "{} JOIN {FIT} AS f ON {} WHERE NOT ({})",
-            self.park_from_delta("the old schema has no such key"),
-            equal(&self.key("f."), &self.delta_key()),
-            same.join(" AND ")
-        )
+        (!fits.is_empty()).then(|| {
+            format!("{} WHERE NOT ({})", self.park("the old schema has no such key"), fits.join(" AND "))
+        })
     }
 
     /// Parks all staged rows.
     pub fn park(&self, reason: &str) -> String {
-        self.park_from_delta(reason)
-    }
-
-    fn park_from_delta(&self, reason: &str) -> String {
         let mut names = self.key("");
         let mut values = self.delta_key();
         let carries = self.statements.carries();

@@ -445,7 +445,7 @@ async fn a_swap_that_was_not_shipped_is_done_again_on_the_promoted_replica() {
     let second = replica(&first).await;
     let clients = Clients::start(&first, 1).await;
     let mut running = rsc(&first, &MIGRATE)
-        .env("RSC_FAULT", "swap.lock.before:delay,swap.unlock.after:kill")
+        .env("RSC_FAULT", "swap.lock.before:delay,swap.rename.after:kill")
         .env("RSC_FAULT_DELAY_MS", "5000")
         .start();
     running.logs("fault struck: swap.lock.before").await;

@@ -684,3 +684,65 @@ async fn a_process_that_sleeps_in_the_swap_is_taken_over_from() {
         table.asked("complete", id).await;
     }
 }
+
+/// Stopped in the middle of a transaction, it holds the fence's row until its connection ends.
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_sleeps_in_a_transaction_is_taken_over_from() {
+    for point in ["window.commit.before", "save.commit.before:delay:4", "window.advance.before"] {
+        let mut table = Table::create("id int PRIMARY KEY, title int").await;
+        table.fill("id, title", "i, i", 1_000).await;
+        let words = ["--database", &table.schema, "--table", "t", "--alter", "DROP COLUMN title"];
+        let fault = if point.contains(':') { point.into() } else { format!("{point}:delay") };
+        let mut sleeper =
+            rsc(shared(), &[&["--output", "json", "migrate", "--agent", "stay"], &words[..]].concat())
+                .env("RSC_FAULT", &fault)
+                .env("RSC_FAULT_DELAY_MS", "3000")
+                .start();
+        sleeper.says("\"swapped\"").await;
+        table.run("UPDATE t SET id = -id WHERE id = 7").await;
+        sleeper.logs("fault struck").await;
+        sleeper.signal("STOP");
+        let started: serde_json::Value =
+            serde_json::from_str(sleeper.stdout().lines().next().unwrap()).unwrap();
+        let id = started["id"].as_u64().unwrap();
+        let begun = std::time::Instant::now();
+        table.asked("revert", id).await;
+        // The lease, and what the server waits for a lock, are less than that together.
+        println!("{point}: taken over after {:.1?}", begun.elapsed());
+        table.run("UPDATE t SET id = -id WHERE id = 8").await;
+        sleeper.signal("CONT");
+        sleep(Duration::from_millis(500)).await;
+        table.asked("reapply", id).await;
+        table.asked("revert", id).await;
+        let rows: Vec<(u64, u64)> = table.all("SELECT COUNT(*), SUM(title = ABS(id)) FROM t").await;
+        assert_eq!(rows, [(1_000, 1_000)], "{point}");
+        table.asked("complete", id).await;
+        sleeper.ended().await.well();
+    }
+}
+
+/// The journal does not know of the swap yet; the tables do.
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revert_right_after_a_kill_in_the_swap_is_granted() {
+    let mut table = Table::create("id int PRIMARY KEY, title int").await;
+    table.fill("id, title", "i, i", 100).await;
+    let words = ["--database", &table.schema, "--table", "t", "--alter", "DROP COLUMN title"];
+    let killed = rsc(shared(), &[&["--output", "json", "migrate"], &words[..]].concat())
+        .env("RSC_FAULT", "swap.unlock.after:kill")
+        .run()
+        .await;
+    let id = killed.lines()[0]["id"].as_u64().unwrap();
+    let state = format!("SELECT state FROM _rsc.`change` WHERE id = {id}");
+    assert_eq!(table.all::<String>(&state).await, ["cutting_over"]);
+    loop {
+        let reverted = table.ask("revert", id).await;
+        if reverted.code != 8 {
+            assert_eq!(reverted.well().last_line()["state"], "reverted");
+            break;
+        }
+    }
+    assert_eq!(table.all::<u64>("SELECT SUM(title = id) FROM t").await, [100]);
+    table.asked("complete", id).await;
+}

@@ -6,7 +6,7 @@ use crate::mysql::binlog::column_plan::ColumnPlan;
 use crate::rows::compaction::{Compaction, Row as NetRow};
 use crate::rows::gtid_set::GtidSet;
 use crate::rows::key_range::Frontier;
-use crate::rows::ledger::{BACK, FIT, Ledger};
+use crate::rows::ledger::{BACK, Ledger};
 use crate::rows::statements::Staging;
 use crate::session::{Remedy, SqlError, number};
 
@@ -31,9 +31,7 @@ impl Applier {
 
     pub(super) async fn open_ledger(&mut self) -> Result<(), SqlError> {
         self.on_record = OnRecord::default();
-        for table in [BACK, FIT] {
-            self.session.run(&format!("DROP TEMPORARY TABLE IF EXISTS {table}")).await?;
-        }
+        self.session.run(&format!("DROP TEMPORARY TABLE IF EXISTS {BACK}")).await?;
         if self.keeping {
             for create in self.ledger.create_staging() {
                 self.session.run(&create).await?;
@@ -92,13 +90,9 @@ impl Applier {
         if self.on_record.parked {
             held += self.session.run(&ledger.hold_back()).await?.affected;
         }
-        if !ledger.keys_may_not_fit() {
-            return Ok(held);
-        }
-        self.session.run(&format!("DELETE FROM {FIT}")).await?;
-        self.session.run(&ledger.try_keys()).await?;
-        self.session.run(&ledger.try_keys_back()).await?;
-        if self.session.run(&ledger.park_unfit()).await?.affected > 0 {
+        if let Some(park_unfit) = ledger.park_unfit()
+            && self.session.run(&park_unfit).await?.affected > 0
+        {
             self.on_record.parked = true;
             held += self.session.run(&ledger.hold_back()).await?.affected;
         }
