@@ -1,4 +1,5 @@
 mod agent;
+mod alter_forms;
 mod another_machine;
 mod binlog_forms;
 #[cfg(debug_assertions)]
