@@ -11,12 +11,14 @@ use crate::journal::store;
 use crate::lifecycle::event::Verb;
 use crate::lifecycle::retention::shorter_than_window;
 use crate::lifecycle::state::State;
+use crate::mysql::ahead;
 use crate::mysql::inspect::{self, Found};
 use crate::mysql::leftover;
 use crate::mysql::preflight;
 use crate::mysql::retention;
 use crate::mysql::shadow;
 use crate::output::duration;
+use crate::rows::statements::Statements;
 use crate::schema::projection::Mapping;
 use crate::schema::statement::{Alter, Refusal};
 use crate::schema::table::{Table, TableName};
@@ -181,12 +183,25 @@ async fn try_statement(
         ));
     }
     match Mapping::between(table, &after, alter) {
-        Ok(_) => Ok(()),
+        Ok(mapping) => refuse_misfit(session, table, &mapping).await,
         Err(reasons) => {
             let told = |reason| Told::new(reason).next("give --alter without the clause that does this");
             refuse_all(reasons.into_iter().map(told).collect())
         }
     }
+}
+
+async fn refuse_misfit(session: &mut Session, table: &Table, mapping: &Mapping) -> Result<(), Error> {
+    let forward = Statements::new(mapping.forward(), table.name.clone(), table.name.clone());
+    let Some(misfit) = ahead::misfit(session, &forward).await.map_err(sql_error)? else { return Ok(()) };
+    let value = misfit.value.map_or_else(|| "NULL".into(), |value| format!("'{value}'"));
+    Err(refused(
+        Told::new(format!(
+            "the row with the key ({}) has {value} in column {}, which {} cannot hold",
+            misfit.key, misfit.column, misfit.target
+        ))
+        .next("mend the row (there may be more like it), or choose a type that holds it"),
+    ))
 }
 
 fn statement_error(error: SqlError) -> Error {

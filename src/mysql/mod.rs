@@ -1,5 +1,6 @@
 //! The MySQL server: each module does one thing to it and reports. Nothing is decided here.
 
+pub mod ahead;
 pub mod apply;
 pub mod binlog;
 pub mod copy;

@@ -68,6 +68,11 @@ impl Statements {
         Self { projection, source, shadow }
     }
 
+    /// The table that rows come from.
+    pub fn source(&self) -> &TableName {
+        &self.source
+    }
+
     pub fn projection(&self) -> &Projection {
         &self.projection
     }

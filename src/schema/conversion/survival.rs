@@ -140,7 +140,7 @@ fn size(column: &Column) -> u32 {
     }
 }
 
-fn range(column: &Column) -> (i128, i128) {
+pub(super) fn range(column: &Column) -> (i128, i128) {
     match column.unsigned() {
         true => (0, (1 << size(column)) - 1),
         false => (-(1 << (size(column) - 1)), (1 << (size(column) - 1)) - 1),
@@ -263,7 +263,7 @@ fn labels_survive(from: &Column, to: &Column) -> bool {
 }
 
 /// The labels of `enum('a','it''s')`.
-fn labels(column_type: &str) -> Option<Vec<String>> {
+pub(super) fn labels(column_type: &str) -> Option<Vec<String>> {
     let mut rest = column_type.split_once('(')?.1;
     let mut found = Vec::new();
     loop {
