@@ -345,15 +345,24 @@ async fn columns(conn: &mut Conn, table: &str) -> Vec<String> {
     conn.query(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"))
 }
 
-/// Row by row and column by column, what `table` holds and its twin does not. During a pause of the clients.
-pub async fn differences(conn: &mut Conn, table: &str) -> Vec<String> {
+/// Row by row and column by column, what `table` holds and its twin does not. During a pause of the clients. `None`
+/// when there is no such table: a swap has just happened.
+pub async fn differences(conn: &mut Conn, table: &str) -> Option<Vec<String>> {
+    const NO_SUCH: [u16; 2] = [1146, 1054];
     let columns = columns(conn, table).await;
+    if columns.is_empty() {
+        return None;
+    }
     assert!(columns.len() >= 5, "{table} has only {columns:?}");
     let shown: Vec<String> = columns.iter().map(|c| format!("'{c}=', COALESCE({c}, 'NULL')")).collect();
     let mut held = Vec::new();
     for one in [table, "twin"] {
         let sql = format!("SELECT id, CONCAT_WS(' ', {}) FROM d.{one}", shown.join(", "));
-        let rows: Vec<(i64, String)> = conn.query(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+        let rows: Vec<(i64, String)> = match conn.query(&sql).await {
+            Ok(rows) => rows,
+            Err(mysql_async::Error::Server(error)) if NO_SUCH.contains(&error.code) => return None,
+            Err(error) => panic!("{sql}: {error}"),
+        };
         held.push(rows.into_iter().collect::<BTreeMap<_, _>>());
     }
     let (is, should) = (&held[0], &held[1]);
@@ -363,7 +372,7 @@ pub async fn differences(conn: &mut Conn, table: &str) -> Vec<String> {
         let (is, should) = (is.get(key), should.get(key));
         (is != should).then(|| format!("{table} {key}: is {is:?}, should be {should:?}"))
     };
-    keys.into_iter().filter_map(differs).collect()
+    Some(keys.into_iter().filter_map(differs).collect())
 }
 
 /// Gives the column that only the schema in service has new values, in a fifth of all rows. During a pause.
