@@ -1,0 +1,291 @@
+//! What is measured. Each scenario makes its own server and table.
+
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use mysql_async::prelude::Queryable;
+use tokio::time::sleep;
+
+use crate::Outcome;
+use crate::load::{Load, Probe, percentile};
+use crate::process::{self, Usage, cpu_s};
+use crate::report::Report;
+use crate::server::Server;
+use crate::table::{Shape, fill, settle, start};
+use crate::tools::{self, Tool, complete, id, migrate, rsc};
+
+type Run<'a> = Pin<Box<dyn Future<Output = Outcome<()>> + 'a>>;
+pub type Scenario = fn(u64, &mut Report) -> Run<'_>;
+
+pub fn all() -> [(&'static str, Scenario); 8] {
+    [
+        ("idle", |rows, report| Box::pin(idle(rows, report))),
+        ("loaded", |rows, report| Box::pin(loaded(rows, report))),
+        ("saturated", |rows, report| Box::pin(saturated(rows, report))),
+        ("small_pool", |rows, report| Box::pin(small_pool(rows, report))),
+        ("shapes", |rows, report| Box::pin(shapes(rows, report))),
+        ("catch_up", |rows, report| Box::pin(catch_up(rows, report))),
+        ("freeze", |rows, report| Box::pin(freeze(rows, report))),
+        ("revert", |rows, report| Box::pin(revert(rows, report))),
+    ]
+}
+
+/// Holds the table and its indexes.
+const POOL: &str = "2G";
+/// The same thing is measured so often; the best counts, as all else is noise of the machine.
+const TIMES: usize = 2;
+
+async fn best(tool: Tool, server: &Server, more: &[&str]) -> Outcome<Usage> {
+    let mut best: Option<Usage> = None;
+    for _ in 0..TIMES {
+        settle(server).await?;
+        let usage = tool.rebuild(server, more).await?;
+        if best.as_ref().is_none_or(|b| usage.seconds < b.seconds) {
+            best = Some(usage);
+        }
+    }
+    best.ok_or_else(|| "measured nothing".into())
+}
+
+async fn idle(rows: u64, report: &mut Report) -> Outcome<()> {
+    let server = start(POOL)?;
+    fill(&server, Shape::Usual, rows).await?;
+    let mut seconds = Vec::new();
+    for tool in Tool::ALL {
+        if !tool.available() {
+            report.note(format!("idle: {} is not here", tool.name()));
+            continue;
+        }
+        let server_before = server_cpu(&server).await;
+        let began = Instant::now();
+        let usage = best(tool, &server, &[]).await?;
+        report.figure(format!("idle: {}", tool.name()), usage.seconds, "s");
+        seconds.push((tool, usage.seconds));
+        if tool == Tool::Rsc {
+            let server_cpu = (server_cpu(&server).await - server_before) / TIMES as f64;
+            report.figure("idle: rsc, processor time of the server", server_cpu, "s");
+            report.at_most("idle: processor time of rsc / of the server", usage.cpu_s / server_cpu, 0.05, "");
+            report.at_most("idle: memory of rsc", usage.rss_mib, 64.0, "MiB");
+            eprintln!("(all of it took {:.0} s)", began.elapsed().as_secs_f64());
+        }
+    }
+    let of = |tool| seconds.iter().find(|(t, _)| *t == tool).map(|(_, s)| *s);
+    if let (Some(rsc), Some(inplace), Some(copy)) =
+        (of(Tool::Rsc), of(Tool::NativeInplace), of(Tool::NativeCopy))
+    {
+        report.at_most("idle: rsc / native INPLACE", rsc / inplace, 1.5, "x");
+        report.at_most("idle: rsc / native COPY", rsc / copy, 0.5, "x");
+    }
+    probed(&server, report).await?;
+    // A tenth of the rows: does memory grow with the table?
+    let large = tools::migrate(&server, "FORCE", &["--agent", "none"]).await?;
+    complete(&server, &large).await?;
+    fill(&server, Shape::Usual, rows / 10).await?;
+    let small = tools::migrate(&server, "FORCE", &["--agent", "none"]).await?;
+    complete(&server, &small).await?;
+    report.at_most("memory of rsc, all rows / a tenth", large.rss_mib / small.rss_mib, 1.2, "x");
+    Ok(())
+}
+
+async fn server_cpu(server: &Server) -> f64 {
+    server.pid().and_then(cpu_s).unwrap_or(0.0)
+}
+
+/// Around the swap, and for so long, the freeze is what the probe feels.
+const FREEZE_AROUND: Duration = Duration::from_millis(100);
+
+async fn probed(server: &Server, report: &mut Report) -> Outcome<()> {
+    settle(server).await?;
+    let probe = Probe::start(server).await?;
+    sleep(Duration::from_secs(5)).await;
+    let began = Instant::now();
+    let usage = migrate(server, "FORCE", &["--agent", "none"]).await?;
+    let ended = began + Duration::from_secs_f64(usage.seconds);
+    let swapped = usage.when("swapped").unwrap_or(ended);
+    let seen = probe.stop().await?;
+    complete(server, &usage).await?;
+    let ms = |d: Duration| d.as_secs_f64() * 1000.0;
+    let before: Vec<f64> = seen.iter().filter(|(at, _)| *at < began).map(|(_, took)| ms(*took)).collect();
+    let in_freeze =
+        |at: Instant, took: Duration| at < swapped + FREEZE_AROUND && at + took + FREEZE_AROUND > swapped;
+    let during: Vec<f64> = seen
+        .iter()
+        .filter(|(at, took)| *at >= began && *at < ended && !in_freeze(*at, *took))
+        .map(|(_, took)| ms(*took))
+        .collect();
+    let p99 = percentile(&before, 0.99);
+    let worst = percentile(&during, 1.0);
+    report.figure("probe: p99 before", p99, "ms");
+    report.figure("probe: p99 during the change", percentile(&during, 0.99), "ms");
+    report.figure("probe: worst during the change, freeze apart", worst, "ms");
+    report.at_most("probe: worst during / p99 before", worst / p99, 5.0, "x");
+    Ok(())
+}
+
+async fn loaded(rows: u64, report: &mut Report) -> Outcome<()> {
+    let server = start(POOL)?;
+    fill(&server, Shape::Usual, rows).await?;
+    let idle = best(Tool::Rsc, &server, &[]).await?;
+    let load = Load::start(&server, 4, Some(400.0), rows).await?;
+    let (before, ()) = load.during(sleep(Duration::from_secs(10))).await;
+    let (during, usage) = load.during(Tool::Rsc.rebuild(&server, &[])).await;
+    load.stop().await?;
+    report.at_most("400 statements/s: time / idle", usage?.seconds / idle.seconds, 1.3, "x");
+    report.at_least("400 statements/s: throughput / before", during / before, 0.97, "");
+    Ok(())
+}
+
+async fn saturated(rows: u64, report: &mut Report) -> Outcome<()> {
+    let server = start(POOL)?;
+    fill(&server, Shape::Usual, rows).await?;
+    let idle = best(Tool::Rsc, &server, &[]).await?;
+    for tool in Tool::ALL.into_iter().filter(|tool| tool.available() && tool.online()) {
+        settle(&server).await?;
+        let load = Load::start(&server, 8, None, rows).await?;
+        let (before, ()) = load.during(sleep(Duration::from_secs(10))).await;
+        let patience = Duration::from_secs_f64(idle.seconds * 20.0);
+        let (during, usage) = load.during(tokio::time::timeout(patience, tool.rebuild(&server, &[]))).await;
+        load.stop().await?;
+        let name = tool.name();
+        report.figure(format!("saturated: statements/s before {name}"), before, "/s");
+        let Ok(usage) = usage else {
+            report.note(format!("saturated: {name} did not finish in {:.0} s", patience.as_secs_f64()));
+            continue;
+        };
+        let (time, share) = (usage?.seconds / idle.seconds, during / before);
+        if tool == Tool::Rsc {
+            report.at_most("saturated: rsc, time / rsc idle", time, 4.0, "x");
+            report.at_least("saturated: rsc, throughput / before", share, 0.4, "");
+        } else {
+            report.figure(format!("saturated: {name}, time / rsc idle"), time, "x");
+            report.figure(format!("saturated: {name}, throughput / before"), share, "");
+        }
+    }
+    Ok(())
+}
+
+async fn small_pool(rows: u64, report: &mut Report) -> Outcome<()> {
+    let server = start("64M")?;
+    fill(&server, Shape::Usual, rows).await?;
+    settle(&server).await?;
+    let deferred = Tool::Rsc.rebuild(&server, &["--defer-indexes", "always"]).await?.seconds;
+    settle(&server).await?;
+    let in_place = Tool::Rsc.rebuild(&server, &["--defer-indexes", "never"]).await?.seconds;
+    report.figure("64 MiB buffer pool: indexes deferred", deferred, "s");
+    report.figure("64 MiB buffer pool: not deferred", in_place, "s");
+    report.at_least("64 MiB buffer pool: not deferred / deferred", in_place / deferred, 3.0, "x");
+    Ok(())
+}
+
+async fn shapes(rows: u64, report: &mut Report) -> Outcome<()> {
+    for (shape, name, rows) in
+        [(Shape::Wide, "200 columns", rows / 10), (Shape::Long, "1 KiB rows", rows / 10)]
+    {
+        let server = start(POOL)?;
+        fill(&server, shape, rows).await?;
+        for tool in [Tool::NativeInplace, Tool::NativeCopy, Tool::Rsc] {
+            let usage = best(tool, &server, &[]).await?;
+            report.figure(format!("{name}, {rows} rows: {}", tool.name()), usage.seconds, "s");
+        }
+    }
+    Ok(())
+}
+
+/// Row changes that wait in the binlog while nobody keeps the stream.
+async fn catch_up(rows: u64, report: &mut Report) -> Outcome<()> {
+    let server = start(POOL)?;
+    let rows = rows.min(500_000);
+    fill(&server, Shape::Usual, rows).await?;
+    let mut conn = server.conn().await?;
+    conn.query_drop("USE bench").await?;
+    conn.query_drop(HOT).await?;
+    let spread = (
+        "UPDATE bench.t SET amount = amount + 1".to_owned(),
+        rows as f64,
+        "catch-up: row changes applied, spread keys",
+        50_000.0,
+    );
+    let hot = (
+        "CALL bench.hot(400000)".to_owned(),
+        400_000.0,
+        "catch-up: row changes applied, one hot key",
+        200_000.0,
+    );
+    for (statement, changes, name, bar) in [spread, hot] {
+        let usage = migrate(&server, "FORCE", &["--agent", "none"]).await?;
+        conn.query_drop(&statement).await?;
+        settle_binlog(&mut conn).await?;
+        let reverted = process::run(rsc(&server, &["revert", &id(&usage)])).await?;
+        report.at_least(name, changes / reverted.seconds, bar, "/s");
+        complete(&server, &usage).await?;
+    }
+    Ok(())
+}
+
+const HOT: &str = "CREATE PROCEDURE hot(n int) BEGIN DECLARE i int DEFAULT 0; START TRANSACTION; \
+    WHILE i < n DO UPDATE bench.t SET amount = i WHERE id = 7; SET i = i + 1; END WHILE; COMMIT; END";
+
+async fn settle_binlog(conn: &mut mysql_async::Conn) -> Outcome<()> {
+    Ok(conn.query_drop("FLUSH BINARY LOGS").await?)
+}
+
+const SWAPS: usize = 50;
+
+/// One process keeps the stream; others ask it to swap.
+async fn freeze(rows: u64, report: &mut Report) -> Outcome<()> {
+    let server = start(POOL)?;
+    let rows = rows.min(500_000);
+    fill(&server, Shape::Usual, rows).await?;
+    let load = Load::start(&server, 8, Some(1_000.0), rows).await?;
+    let (mut staying, id) = stay(&server).await?;
+    let mut freezes = Vec::new();
+    for turn in 0..SWAPS {
+        let verb = if turn % 2 == 0 { "revert" } else { "reapply" };
+        let usage = process::run(rsc(&server, &[verb, &id])).await?;
+        freezes.extend(usage.event("done").and_then(|done| done["freeze_ms"].as_f64()));
+        sleep(Duration::from_millis(200)).await;
+    }
+    load.stop().await?;
+    staying.kill().await?;
+    report.figure("freeze: swaps", freezes.len() as f64, "");
+    report.at_most("freeze at 1,000 statements/s: p50", percentile(&freezes, 0.5), 20.0, "ms");
+    report.at_most("freeze at 1,000 statements/s: p99", percentile(&freezes, 0.99), 100.0, "ms");
+    Ok(())
+}
+
+/// `rsc migrate --agent stay`, once the tables are swapped, and the change's number.
+async fn stay(server: &Server) -> Outcome<(tokio::process::Child, String)> {
+    let words = ["migrate", "--database", "bench", "--table", "t", "--alter", "FORCE", "--agent", "stay"];
+    let mut command = rsc(server, &words);
+    let child = command.stdout(std::process::Stdio::null()).kill_on_drop(true).spawn()?;
+    let mut conn = server.conn().await?;
+    loop {
+        sleep(Duration::from_millis(100)).await;
+        // The journal may not be there yet.
+        let found: Result<Option<u64>, _> =
+            conn.query_first("SELECT id FROM _rsc.`change` WHERE state = 'revertible'").await;
+        if let Ok(Some(id)) = found {
+            return Ok((child, id.to_string()));
+        }
+    }
+}
+
+async fn revert(rows: u64, report: &mut Report) -> Outcome<()> {
+    let mut seconds = Vec::new();
+    for rows in [10_000, rows] {
+        let server = start(POOL)?;
+        fill(&server, Shape::Usual, rows).await?;
+        let (mut staying, id) = stay(&server).await?;
+        let mut best = f64::MAX;
+        for verb in ["revert", "reapply", "revert", "reapply", "revert"] {
+            sleep(Duration::from_millis(500)).await;
+            best = best.min(process::run(rsc(&server, &[verb, &id])).await?.seconds);
+        }
+        staying.kill().await?;
+        report.figure(format!("revert, stream alive, {rows} rows"), best, "s");
+        seconds.push(best);
+    }
+    report.at_most("revert: all rows / 10,000", seconds[1] / seconds[0], 1.5, "x");
+    report.at_most("revert: all rows", seconds[1], 1.0, "s");
+    Ok(())
+}
