@@ -377,7 +377,7 @@ async fn back(
     let findings = findings(table, id).await?;
     reverted.hold_against(&findings, before, case, &sides, &mut judge).await?;
     reverted.own_values_came_back(&sides.old_own, &before.old, &mut judge, case).await?;
-    again(case, table, id, &sides, &reverted, &mut judge).await
+    again(case, table, id, &sides, (&reverted, &findings), &mut judge).await
 }
 
 /// The tables after a revert, and what the judge makes of the new one.
@@ -554,19 +554,24 @@ async fn findings(table: &mut Table, id: u64) -> Result<Findings, String> {
             return Err(format!("on record twice: {line}"));
         }
     }
-    let shadow = format!("_rsc{id}_t_new");
+    let keys = keys(table, &format!("_rsc{id}_t_new")).await?;
+    Ok(Findings { parked, lost, keys })
+}
+
+/// The key of each row, as `rsc losses` shows it.
+async fn keys(table: &mut Table, name: &str) -> Result<BTreeMap<i64, String>, String> {
     let key: Vec<String> = table
         .conn
         .query(format!(
             "SELECT COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE WHERE TABLE_SCHEMA = '{}' \
-             AND TABLE_NAME = '{shadow}' AND CONSTRAINT_NAME IN ('PRIMARY', 'by_id') ORDER BY ORDINAL_POSITION",
+             AND TABLE_NAME = '{name}' AND CONSTRAINT_NAME IN ('PRIMARY', 'by_id') ORDER BY ORDINAL_POSITION",
             table.schema
         ))
         .await
         .map_err(|e| e.to_string())?;
-    let sql = format!("SELECT tag, CONCAT_WS(', ', {}) FROM {shadow}", key.join(", "));
+    let sql = format!("SELECT tag, CONCAT_WS(', ', {}) FROM {name}", key.join(", "));
     let keys: Vec<(i64, String)> = table.conn.query(sql).await.map_err(|e| e.to_string())?;
-    Ok(Findings { parked, lost, keys: keys.into_iter().collect() })
+    Ok(keys.into_iter().collect())
 }
 
 /// Forward once more, with what was written under the old schema.
@@ -575,7 +580,7 @@ async fn again(
     table: &mut Table,
     id: u64,
     sides: &Sides,
-    reverted: &Reverted,
+    (reverted, findings): (&Reverted, &Findings),
     judge: &mut Judge,
 ) -> Result<String, String> {
     let mut touched = BTreeSet::new();
@@ -604,7 +609,10 @@ async fn again(
     let fresh = judge.defaults("t", &key, &sides.new_own).await?;
     let after =
         After { sides, reverted, live: &live, converted: &converted, fresh: &fresh, touched: &touched };
-    after.hold_against(&found)?;
+    let taken: BTreeSet<String> = keys(table, "t").await?.into_values().collect();
+    // Under the old schema the application may have given its key to another row.
+    let gave_way = |tag: &i64| !found.contains_key(tag) && taken.contains(&findings.keys[tag]);
+    after.hold_against(&found, gave_way)?;
     let completed = rsc(shared(), &["complete", &id.to_string()]).run().await;
     let tables = table.tables().await;
     match completed.code == 0 && tables == ["t"] {
@@ -625,8 +633,8 @@ struct After<'a> {
 }
 
 impl After<'_> {
-    fn hold_against(&self, found: &Rows) -> Result<(), String> {
-        let parked = |tag: &&i64| !self.reverted.old.contains_key(tag);
+    fn hold_against(&self, found: &Rows, gave_way: impl Fn(&i64) -> bool) -> Result<(), String> {
+        let parked = |tag: &&i64| !self.reverted.old.contains_key(tag) && !gave_way(tag);
         let parked: Vec<&i64> = self.reverted.new.keys().filter(parked).collect();
         let expected: BTreeSet<i64> = self.live.keys().chain(parked.iter().copied()).copied().collect();
         let tags: BTreeSet<i64> = found.keys().copied().collect();
