@@ -437,9 +437,17 @@ fn equal(a: &[String], b: &[String]) -> String {
 
 /// Both are values of `column`, and the same to the last byte.
 pub(super) fn same(a: &str, b: &str, column: &Column) -> String {
-    match column.charset {
-        Some(_) => format!("(CAST({a} AS BINARY) <=> CAST({b} AS BINARY))"),
-        None => format!("({a} <=> {b})"),
+    match (column.data_type.as_str(), &column.charset) {
+        // An empty label reads as no label does.
+        ("enum", _) => format!("({a} + 0 <=> {b} + 0)"),
+        (_, Some(_)) => format!("(CAST({a} AS BINARY) <=> CAST({b} AS BINARY))"),
+        // 0 and -0 are equal, but not the same.
+        ("float" | "double", None) => format!("({a} <=> {b} AND CONCAT({a}) <=> CONCAT({b}))"),
+        // So are 1 and 1.0 in a document.
+        ("json", None) => format!(
+            "({a} <=> {b} AND JSON_TYPE({a}) <=> JSON_TYPE({b}) AND CAST({a} AS CHAR) <=> CAST({b} AS CHAR))"
+        ),
+        (_, None) => format!("({a} <=> {b})"),
     }
 }
 

@@ -293,7 +293,7 @@ async fn judge(
 }
 
 /// SHOW CREATE TABLE without what may differ: the counter, and the names of constraints.
-async fn definition(table: &mut Table, name: &str) -> String {
+pub async fn definition(table: &mut Table, name: &str) -> String {
     let (_, create): (String, String) = table.all(&format!("SHOW CREATE TABLE {name}")).await.remove(0);
     let (mut lines, mut checks) = (Vec::new(), Vec::new());
     for line in create.lines().skip(1).map(|line| line.trim_end_matches(',')) {

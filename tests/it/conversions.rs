@@ -6,7 +6,7 @@
 //! fails, in ever smaller parts. The tables are temporary, which makes an ALTER a hundred times faster and is the
 //! same code in the server.
 
-mod kinds;
+pub mod kinds;
 
 use std::collections::HashMap;
 

@@ -21,6 +21,8 @@ mod ledger;
 mod long_rows;
 mod private_server;
 mod projection;
+#[cfg(debug_assertions)]
+mod property;
 mod retention;
 mod row_images;
 mod soak;
