@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod binlog;
 pub mod copy;
+pub mod duplicate;
 pub mod inspect;
 pub mod leftover;
 pub mod losses;
