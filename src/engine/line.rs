@@ -118,7 +118,7 @@ impl Line {
             .ok_or_else(|| Trouble::Definite(Told::new("the key has a type that cannot be paged by")))?;
         let reader = Reader::open(server, &position, sides.watched()).await?;
         let now = Instant::now();
-        Ok(Self {
+        let mut line = Self {
             server: server.clone(),
             change: change.clone(),
             fence: ownership.fence,
@@ -149,7 +149,18 @@ impl Line {
             asked_at: now,
             noticed_at: now.checked_sub(NOTICE_EVERY).unwrap_or(now),
             binlogs_next: now,
-        })
+        };
+        // Whoever swapped may have been killed just after it.
+        line.renew_ledger().await?;
+        Ok(line)
+    }
+
+    /// The ledger may be from before the old schema served for a while.
+    pub async fn renew_ledger(&mut self) -> Result<(), Trouble> {
+        if let Some(swapped_at) = store::swapped_at(&mut self.control, &self.change).await? {
+            self.applier.renew_ledger(self.fence, &self.position, &swapped_at).await?;
+        }
+        Ok(())
     }
 
     /// Gives up what has been read or applied since the last commit, and reads it again.

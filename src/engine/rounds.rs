@@ -20,8 +20,9 @@
 //!
 //! Within a round the shadow may hold rows from the future of the position. So a duplicate of a unique value is
 //! only believed where no row is from the future: in a window that ends at its target and rebuilds all that it
-//! touched. A batch meets rows that are older than its snapshot. It is believed when it is down to one row, and
-//! one look at the live table shows both rows with that value.
+//! touched. A batch meets rows that are older than its snapshot. It is believed when it is down to one row. In both
+//! cases the live table must have both rows at one moment, and an empty twin of the shadow refuse the two: so the
+//! message names them, and one that was mended meanwhile is none.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,8 @@ use crate::journal::store;
 use crate::lifecycle::notice::Notice;
 use crate::mysql::apply::{CommitAt, Form};
 use crate::mysql::binlog::reading::Beat;
-use crate::mysql::copy::{self, Duplicate};
+use crate::mysql::copy;
+use crate::mysql::duplicate::{self, Meeting, Verdict};
 use crate::rows::gtid_set::{GtidSet, Source};
 use crate::rows::key_range::{Bound, Frontier};
 use crate::schema::table::string_literal;
@@ -45,8 +47,7 @@ const WINDOW_AGE: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_millis(100);
 /// The journal's position follows a stream without rows of ours only so often: each save is a transaction.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
-/// Where a duplicate cannot be asked about, a batch of one row that meets it so often, with a catch-up between any
-/// two, is believed.
+/// Where a duplicate cannot be tried, one that is met so often, with a catch-up between any two, is believed.
 const CONFLICTS_MAX: u32 = 5;
 /// Between two times that parked rows are tried.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
@@ -184,19 +185,29 @@ impl Line {
             Frontier::Start | Frontier::End => None,
         };
         let statements = self.applier.statements();
-        let found = copy::duplicate(&mut self.copier, statements, &self.sides.shadow, lo, why).await?;
-        match found {
-            Duplicate::Proven(one, other) => Err(Trouble::Definite(Told::new(format!(
-                "the rows with the keys ({one}) and ({other}) would have the same value for a unique key: {why}"
+        match duplicate::meet_first(&mut self.copier, statements, lo).await? {
+            Some(meeting) => self.judge(&meeting, why, self.conflicts >= CONFLICTS_MAX).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether two rows that met are a duplicate. `believed` is whether they are where that cannot be tried.
+    async fn judge(&mut self, meeting: &Meeting, why: &str, believed: bool) -> Result<(), Trouble> {
+        let statements = self.applier.statements();
+        let verdict = duplicate::judge(&mut self.copier, statements, &self.sides.shadow, meeting).await?;
+        let Meeting { one, other } = meeting;
+        match verdict {
+            Verdict::Proven(pair) => Err(Trouble::Definite(Told::new(pair))),
+            Verdict::Unknown if believed => Err(Trouble::Definite(Told::new(format!(
+                "the rows with the keys ({}) and ({}) have the same value for a unique key of the new schema: {why}",
+                one.join(", "),
+                other.join(", ")
             )))),
-            Duplicate::Unknown if self.conflicts >= CONFLICTS_MAX => Err(Trouble::Definite(Told::new(
-                format!("a row has the same value for a unique key as another: {why}"),
-            ))),
-            Duplicate::Unknown => {
+            Verdict::Unknown => {
                 self.conflicts += 1;
                 Ok(())
             }
-            Duplicate::Passed => Ok(()),
+            Verdict::Passed => Ok(()),
         }
     }
 
@@ -297,15 +308,26 @@ impl Line {
     pub async fn conflict_in_window(&mut self, trouble: Trouble) -> Result<(), Trouble> {
         let real = self.care.whole();
         tracing::debug!(?trouble, real, "a window does not fit the shadow");
+        let met = match &trouble {
+            Trouble::Duplicate(_) if real => self.applier.meet(&self.frontier).await?,
+            _ => None,
+        };
         self.reopen().await?;
         if !real {
             self.care = if self.applier.parks() { Care::PARK } else { Care::WHOLE };
             return Ok(());
         }
+        if let (Some(meeting), Trouble::Duplicate(why)) = (&met, &trouble)
+            && self.conflicts < CONFLICTS_MAX
+        {
+            self.conflicts += 1;
+            // Not any more: the backlog has what mended it.
+            return self.judge(meeting, why, true).await;
+        }
         self.care = Care::USUAL;
         Err(Trouble::Definite(Told::new(match trouble {
             Trouble::Duplicate(why) => {
-                format!("two rows have the same value for a unique key of the other schema: {why}")
+                format!("two rows have the same value for a unique key of the new schema: {why}")
             }
             other => format!("the other schema cannot hold a row: {}", other.why()),
         })))

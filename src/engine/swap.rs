@@ -166,7 +166,7 @@ impl Line {
         let ledger = self.sides.ledger(self.change.id);
         self.applier.turn(self.sides.statements(), ledger, self.sides.keeps_ledger()).await?;
         self.reader.watch(self.sides.watched());
-        Ok(self.applier.renew_losses(self.fence, &self.position).await?)
+        self.renew_ledger().await
     }
 }
 

@@ -345,6 +345,15 @@ pub async fn events(session: &mut Session, id: u64) -> Result<Vec<(String, Strin
         .collect())
 }
 
+/// When the tables were last swapped, in UTC; each swap begins the revert window anew. `None` before the first.
+pub async fn swapped_at(session: &mut Session, change: &Change) -> Result<Option<String>, SqlError> {
+    let sql = format!(
+        "SELECT window_ends_at - INTERVAL {} SECOND FROM `_rsc`.`change` WHERE id = {}",
+        change.options.revert_window_s, change.id
+    );
+    session.text(&sql).await
+}
+
 /// Asks the owner; returns the request's number.
 pub async fn ask(session: &mut Session, id: u64, verb: &str, by: &str) -> Result<u64, SqlError> {
     session

@@ -11,6 +11,7 @@ mod ledger;
 use std::collections::HashSet;
 
 use super::binlog::column_plan::{ColumnPlan, Fields, RowError};
+use super::duplicate::{self, Meeting};
 use crate::journal::fence::{Fence, FenceError};
 use crate::rows::compaction::{Compaction, Origin, Row as NetRow};
 use crate::rows::gtid_set::GtidSet;
@@ -258,6 +259,12 @@ impl Applier {
         }
         self.session.run_at("window.insert", &self.statements.insert_rest(frontier)).await?;
         Ok(())
+    }
+
+    /// Which rows met when the last window, in rebuild form, was refused as a duplicate. It is still staged, and has
+    /// to be rolled back afterwards.
+    pub async fn meet(&mut self, frontier: &Frontier) -> Result<Option<Meeting>, SqlError> {
+        duplicate::meet_staged(&mut self.session, &self.statements, frontier).await
     }
 
     /// Commits what was applied, with the position it stands for, under the fence.

@@ -4,6 +4,7 @@ pub mod ahead;
 pub mod apply;
 pub mod binlog;
 pub mod copy;
+pub mod duplicate;
 pub mod inspect;
 pub mod leftover;
 pub mod losses;

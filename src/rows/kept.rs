@@ -36,7 +36,10 @@ impl Statements {
         self.define_key("k", &mut columns);
         for (i, mapped) in self.kept_columns().iter().enumerate() {
             columns.push(roomy(&format!("c{i}"), &mapped.target));
-            columns.push(define(&format!("b{i}"), &self.projection().source[mapped.source], true));
+            let source = &self.projection().source[mapped.source];
+            // Where the live table has no NULL, a NULL is something else there.
+            let nullable = source.nullable || conversion::implicit_default(source).is_none();
+            columns.push(define(&format!("b{i}"), source, nullable));
             columns.push(format!("stays{i} BOOLEAN NOT NULL DEFAULT FALSE"));
         }
         let key: Vec<String> = (0..self.projection().key.len()).map(|i| format!("k{i}")).collect();

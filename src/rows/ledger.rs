@@ -329,9 +329,19 @@ impl Ledger {
         format!("SELECT n FROM {} AS p ORDER BY n", self.parked())
     }
 
-    /// The least and the greatest number of a lost value.
-    pub fn loss_numbers(&self) -> String {
-        format!("SELECT MIN(n), MAX(n) FROM {} AS l", self.loss())
+    /// The least and the greatest number of a value that was lost by `until`, a time in UTC.
+    pub fn loss_numbers(&self, until: &str) -> String {
+        format!("SELECT MIN(n), MAX(n) FROM {} AS l WHERE l.since <= {}", self.loss(), string_literal(until))
+    }
+
+    /// Parked rows whose key the shadow has: another row took it while the old schema served.
+    pub fn forget_present(&self) -> String {
+        format!(
+            "DELETE p FROM {} AS p JOIN {} ON {}",
+            self.parked(),
+            self.statements.shadow_by_key(),
+            self.statements.matches(|i, _| format!("p.k{i}"))
+        )
     }
 
     /// Stages parked rows as the live table has them now.

@@ -24,7 +24,7 @@
 use super::key_range::{self, Bound, Frontier};
 use crate::schema::conversion;
 use crate::schema::projection::{KeyColumn, Mapped, Projection};
-use crate::schema::table::{Column, Key, TableName, quote, same_name};
+use crate::schema::table::{Column, TableName, quote};
 
 /// Staged values may be what strict mode would not accept from a literal, though the table holds them: zero and
 /// impossible dates, ENUM index 0.
@@ -38,7 +38,7 @@ pub(super) const LENIENT: &str = "/*+ SET_VAR(sql_mode='NO_AUTO_VALUE_ON_ZERO,AL
 pub struct Statements {
     projection: Projection,
     source: TableName,
-    shadow: TableName,
+    pub(super) shadow: TableName,
 }
 
 /// A staging table. They live in the sidecar schema, and are seen by one session only.
@@ -286,62 +286,6 @@ impl Statements {
         )
     }
 
-    /// The keys of the first row above `lo` and of another row that has the same value for `key` of the shadow.
-    /// No row when there is none; `None` when the key has parts that cannot be compared here: expressions, prefixes,
-    /// columns that the source does not have, values that the conversion changes.
-    ///
-    /// Values are compared as the shadow compares them, so that rows count as equal that its key does not keep
-    /// apart.
-    ///
-    /// `one` and `other` print the key columns of aliases `d` and `e`.
-    pub fn duplicate(
-        &self,
-        one: &[String],
-        other: &[String],
-        key: &Key,
-        lo: Option<&Bound>,
-    ) -> Option<String> {
-        let mut equal = Vec::new();
-        let mut suggested = Vec::new();
-        for part in &key.parts {
-            let name = part.column.as_deref().filter(|_| !part.prefix)?;
-            let mapped = self.projection.mapped.iter().find(|m| same_name(&m.target.name, name))?;
-            let from = &self.projection.source[mapped.source];
-            // What differs here may be made equal by the conversion.
-            if !conversion::survives(from, &mapped.target) {
-                return None;
-            }
-            let source = quote(&from.name);
-            let value = collated(&format!("d.{source}"), &mapped.target);
-            equal.push(format!("{value} = {}", collated(&format!("e.{source}"), &mapped.target)));
-            suggested.push(format!("_rsc_s.{} = {value}", quote(name)));
-        }
-        let same_row: Vec<String> = self
-            .key_columns_of("d")
-            .iter()
-            .zip(self.key_columns_of("e"))
-            .map(|(d, e)| format!("{d} = {e}"))
-            .collect();
-        let key_of_shadow = self.matches(|_, k| format!("e.{}", quote(&self.source_column(k).name)));
-        let first = format!(
-            "SELECT * FROM {} WHERE {} ORDER BY {} LIMIT 1",
-            self.source_by_key(),
-            key_range::between(&self.source_key_columns(), lo, None),
-            self.source_key_columns().join(", "),
-        );
-        Some(format!(
-            "SELECT {}, {} FROM ({first}) AS d STRAIGHT_JOIN {} AS _rsc_s ON {} STRAIGHT_JOIN {} AS e ON {key_of_shadow} \
-             WHERE {} AND NOT ({}) LIMIT 1",
-            one.join(", "),
-            other.join(", "),
-            self.shadow,
-            suggested.join(" AND "),
-            self.source,
-            equal.join(" AND "),
-            same_row.join(" AND "),
-        ))
-    }
-
     /// The key columns of the source, qualified with its alias `d`, in key order.
     pub fn source_key_columns(&self) -> Vec<String> {
         self.key_columns_of("d")
@@ -361,7 +305,7 @@ impl Statements {
     }
 
     /// Mapped columns, and the target's own columns that cannot be left out.
-    fn full_lists(&self) -> (Vec<String>, Vec<String>) {
+    pub(super) fn full_lists(&self) -> (Vec<String>, Vec<String>) {
         let (mut names, mut values) = self.mapped_lists();
         for own in &self.projection.target_only {
             if let Some(fill) = own.fill {

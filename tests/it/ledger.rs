@@ -1,6 +1,7 @@
 //! What the old schema cannot hold is on record, and nothing vanishes without a word.
 
-use crate::support::process::Ended;
+use crate::support::process::{Ended, rsc};
+use crate::support::shared;
 use crate::support::table::Table;
 
 /// The findings of `rsc losses`, by their event.
@@ -183,4 +184,69 @@ async fn a_row_that_was_written_under_the_old_schema_keeps_what_only_the_new_one
     let lost = findings(&table, id, "lost_value").await;
     let keys: Vec<_> = lost.iter().map(|l| l["key"].as_str().unwrap()).collect();
     assert_eq!(keys, ["1", "4", "200"]);
+}
+
+#[tokio::test]
+async fn a_kill_after_the_swap_leaves_no_loss_on_record_that_is_none() {
+    let mut table = Table::create("id int PRIMARY KEY, name varchar(5) NOT NULL").await;
+    table.fill("id, name", "i, 'abc'", 10).await;
+    let id = table.migrated("MODIFY name varchar(50) NOT NULL", &[]).await;
+    table.run("UPDATE t SET name = concat('much too long ', id) WHERE id <= 3").await;
+    table.asked("revert", id).await;
+    table.run("DELETE FROM t WHERE id = 1").await;
+    table.run("UPDATE t SET name = 'fits' WHERE id = 2").await;
+    let words = ["reapply", &id.to_string()];
+    let killed = rsc(shared(), &words).env("RSC_FAULT", "swap.rename.after:kill").run().await;
+    assert_eq!(killed.code, -1, "{killed:#?}");
+    let words = ["--output", "json", "migrate", "--resume", &id.to_string(), "--agent", "stay"];
+    let mut keeper = rsc(shared(), &words).start();
+    keeper.says("\"following\"").await;
+    let lost = findings(&table, id, "lost_value").await;
+    let keys: Vec<_> = lost.iter().map(|l| l["key"].as_str().unwrap()).collect();
+    assert_eq!(keys, ["3"]);
+}
+
+#[tokio::test]
+async fn a_key_of_a_parked_row_that_another_row_took_under_the_old_schema_is_not_parked() {
+    let mut table = Table::create("id int PRIMARY KEY, u int NOT NULL, n int, UNIQUE KEY one_u (u)").await;
+    table.fill("id, u, n", "i, i, i", 10).await;
+    let id = table.migrated("DROP KEY one_u", &[]).await;
+    table.run("INSERT INTO t VALUES (100, 7, 1)").await;
+    table.reverted_accepting_parked(id).await;
+    table.run("INSERT INTO t VALUES (100, 100, 2)").await;
+    table.asked("reapply", id).await;
+    table.run("UPDATE t SET n = 3 WHERE id = 100").await;
+    table.asked("revert", id).await;
+    let rows: Vec<(i32, i32, i32)> = table.all("SELECT * FROM t WHERE id = 100").await;
+    assert_eq!(rows, [(100, 100, 3)]);
+}
+
+#[tokio::test]
+async fn whoever_keeps_the_stream_can_be_asked_to_leave_parked_rows_behind() {
+    let mut table = Table::create("id int PRIMARY KEY, u int NOT NULL, UNIQUE KEY one_u (u)").await;
+    table.fill("id, u", "i, i", 10).await;
+    let id = table.migrated("DROP KEY one_u", &[]).await;
+    table.run("INSERT INTO t VALUES (100, 7)").await;
+    let words = ["--output", "json", "migrate", "--resume", &id.to_string(), "--agent", "stay"];
+    let mut keeper = rsc(shared(), &words).start();
+    keeper.says("\"following\"").await;
+    refused_naming(&table.ask("revert", id).await, &["(100)"]);
+    table.reverted_accepting_parked(id).await;
+    assert_eq!(table.all::<u64>("SELECT COUNT(*) FROM t").await, [10]);
+}
+
+#[tokio::test]
+async fn a_null_that_the_old_schema_cannot_have_comes_back() {
+    let mut table = Table::create("id int PRIMARY KEY, n int NOT NULL, u int").await;
+    table.fill("id, n, u", "i, i, i", 10).await;
+    let id = table.migrated("MODIFY n int NULL", &[]).await;
+    table.run("UPDATE t SET n = NULL WHERE id <= 4").await;
+    table.asked("revert", id).await;
+    table.run("UPDATE t SET u = 0 WHERE id = 1").await;
+    table.run("UPDATE t SET id = 100 WHERE id = 2").await;
+    table.run("UPDATE t SET n = 9 WHERE id = 3").await;
+    table.asked("reapply", id).await;
+    let rows: Vec<(i32, Option<i32>)> =
+        table.all("SELECT id, n FROM t WHERE id IN (1, 3, 4, 100) ORDER BY id").await;
+    assert_eq!(rows, [(1, None), (3, Some(9)), (4, None), (100, None)]);
 }

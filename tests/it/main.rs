@@ -18,6 +18,7 @@ mod interruption;
 mod journal_lost;
 mod large_transaction;
 mod ledger;
+mod ledger_random;
 mod long_rows;
 mod private_server;
 mod projection;

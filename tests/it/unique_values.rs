@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mysql_async::prelude::Queryable;
 
+use crate::support::process::rsc;
 use crate::support::shared;
 use crate::support::table::Table;
 
@@ -20,6 +21,178 @@ async fn a_new_unique_key_that_rows_violate_ends_the_change_with_both_keys() {
     assert_eq!(table.tables().await, ["t"], "the shadow is gone");
     let counts: Vec<(u64, u64)> = table.all("SELECT COUNT(*), SUM(u = 17) FROM t").await;
     assert_eq!(counts, [(3_000, 2)], "the live table is as it was");
+}
+
+/// A key that two rows violate in its own way. Each of `rows` is the values of `a, b, d`.
+struct Violation {
+    create: &'static str,
+    alter: &'static str,
+    rows: [&'static str; 2],
+    /// What is said of the two after their keys.
+    said: [&'static str; 2],
+    key: &'static str,
+}
+
+const PLAIN: &str = "id int PRIMARY KEY, a int NOT NULL, b varchar(20) COLLATE utf8mb4_bin, d decimal(10,3)";
+
+const VIOLATIONS: [Violation; 8] = [
+    Violation {
+        create: PLAIN,
+        alter: "ADD UNIQUE KEY one (a, b)",
+        rows: ["-5, 'x', 0", "-5, 'x', 1"],
+        said: ["a = -5, b = 'x'", "a = -5, b = 'x'"],
+        key: "key one ",
+    },
+    Violation {
+        create: PLAIN,
+        alter: "ADD UNIQUE KEY `by ``prefix` (b(8))",
+        rows: ["-5, 'prefixed one', 0", "-6, 'prefixed two', 1"],
+        said: ["b = 'prefixed one'", "b = 'prefixed two'"],
+        key: "key by `prefix ",
+    },
+    Violation {
+        create: PLAIN,
+        alter: "ADD UNIQUE KEY one ((lower(b)))",
+        rows: ["-5, 'Anna', 0", "-6, 'ANNA', 1"],
+        said: ["b = 'Anna'", "b = 'ANNA'"],
+        key: "key one ",
+    },
+    Violation {
+        create: "id int PRIMARY KEY, a int NOT NULL, b varchar(20) COLLATE utf8mb4_bin, d decimal(10,3), UNIQUE KEY one (b)",
+        alter: "MODIFY b varchar(20) COLLATE utf8mb4_0900_ai_ci",
+        rows: ["-5, 'Anna', 0", "-6, 'ANNA', 1"],
+        said: ["b = 'Anna'", "b = 'ANNA'"],
+        key: "key one ",
+    },
+    Violation {
+        create: PLAIN,
+        alter: "ADD COLUMN g int AS (abs(a)) STORED, ADD UNIQUE KEY one (g)",
+        rows: ["-5000, 'x', 0", "5000, 'y', 1"],
+        said: ["a = -5000", "a = 5000"],
+        key: "key one ",
+    },
+    Violation {
+        create: PLAIN,
+        alter: "MODIFY d decimal(10,2), ADD UNIQUE KEY one (d)",
+        rows: ["-5, 'x', 7777.001", "-6, 'y', 7777.002"],
+        said: ["d = 7777.001", "d = 7777.002"],
+        key: "key one ",
+    },
+    Violation {
+        create: PLAIN,
+        alter: "DROP PRIMARY KEY, ADD PRIMARY KEY (a), ADD UNIQUE KEY by_id (id)",
+        rows: ["-5, 'x', 0", "-5, 'y', 1"],
+        said: ["a = -5", "a = -5"],
+        key: "key PRIMARY ",
+    },
+    // Of a partitioned table there is no temporary twin.
+    Violation {
+        create: "id int, a int NOT NULL, b varchar(20), d decimal(10,3), PRIMARY KEY (id, a)) PARTITION BY HASH (a) (PARTITION p",
+        alter: "ADD UNIQUE KEY one (a, b)",
+        rows: ["-5, 'x', 0", "-5, 'x', 1"],
+        said: ["", ""],
+        key: "unique key ",
+    },
+];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Written {
+    Before,
+    /// Below what has been copied, and above it.
+    DuringBelow,
+    DuringAbove,
+    WhenReady,
+    AfterARevert,
+}
+
+async fn violated(violation: &Violation, written: Written) {
+    let mut table = Table::create(violation.create).await;
+    table.fill("id, a, b, d", "i, i, lpad(i, 8, '0'), i", 3_000).await;
+    let [first, second] = violation.rows;
+    let other = if written == Written::DuringBelow { -9 } else { 9_000 };
+    let second = format!("INSERT INTO t (id, a, b, d) VALUES ({other}, {second})");
+    table.run(&format!("INSERT INTO t (id, a, b, d) VALUES (0, {first})")).await;
+    let schema = table.schema.clone();
+    let begin = |more: &'static str| {
+        let words = ["--output", "json", "migrate", "--database", &schema, "--table", "t", "--alter"];
+        let words: Vec<&str> = words
+            .into_iter()
+            .chain([violation.alter, "--batch-time", "5ms", more])
+            .filter(|w| !w.is_empty())
+            .collect();
+        rsc(shared(), &words)
+    };
+    let sql = format!("SELECT MAX(id) FROM _rsc.`change` WHERE schema_name = '{}'", table.schema);
+    let ended = match written {
+        Written::Before => {
+            table.run(&second).await;
+            begin("").run().await
+        }
+        Written::DuringBelow | Written::DuringAbove => {
+            let killed = begin("").env("RSC_FAULT", "batch.start.before:kill:3").run().await;
+            assert_eq!(killed.code, -1, "{killed:#?}");
+            table.run(&second).await;
+            let id: Vec<u64> = table.all(&sql).await;
+            rsc(shared(), &["--output", "json", "migrate", "--resume", &id[0].to_string()]).run().await
+        }
+        Written::WhenReady => {
+            let id = begin("--postpone-cutover").run().await.well().last_line()["id"].as_u64().unwrap();
+            table.run(&second).await;
+            table.ask("cutover", id).await
+        }
+        Written::AfterARevert => {
+            let id = begin("").run().await.well().last_line()["id"].as_u64().unwrap();
+            table.asked("revert", id).await;
+            table.run(&second).await;
+            table.ask("reapply", id).await
+        }
+    };
+    assert_eq!(ended.code, if written == Written::AfterARevert { 6 } else { 4 }, "{ended:#?}");
+    let line = ended.last_line();
+    let what = line["reasons"][0]["what"].as_str().unwrap();
+    let [one, two] = violation.said;
+    let partitioned = one.is_empty();
+    let row = |id: i32, said: &str| match partitioned {
+        true => format!("({id}, -5)"),
+        false => format!("({id}) with {said}"),
+    };
+    for words in [&row(0, one), &row(other, two), "Duplicate entry", violation.key] {
+        assert!(what.contains(words), "{words}: {what}");
+    }
+    if written != Written::AfterARevert {
+        assert_eq!(table.tables().await, ["t"], "the shadow is gone");
+    }
+    let rows: Vec<u64> = table.all("SELECT COUNT(*) FROM t").await;
+    assert_eq!(rows, [3_002], "the live table is as it was");
+}
+
+#[tokio::test]
+async fn a_violation_that_was_there_is_shown_with_both_rows() {
+    for violation in &VIOLATIONS {
+        violated(violation, Written::Before).await;
+    }
+}
+
+#[tokio::test]
+async fn a_violation_written_during_the_copy_is_shown_with_both_rows() {
+    for violation in &VIOLATIONS {
+        violated(violation, Written::DuringBelow).await;
+        violated(violation, Written::DuringAbove).await;
+    }
+}
+
+#[tokio::test]
+async fn a_violation_written_after_the_copy_is_shown_with_both_rows() {
+    for violation in &VIOLATIONS {
+        violated(violation, Written::WhenReady).await;
+    }
+}
+
+#[tokio::test]
+async fn a_violation_written_after_a_revert_is_shown_with_both_rows() {
+    for violation in &VIOLATIONS {
+        violated(violation, Written::AfterARevert).await;
+    }
 }
 
 #[tokio::test]

@@ -211,10 +211,34 @@ impl Applier {
         self.write_staged(u64::from(self.statements.carries()), staged, 0).await
     }
 
-    /// Looks again at every row that has lost something: for after a time in which the old schema served.
-    pub async fn renew_losses(&mut self, fence: Fence, position: &GtidSet) -> Result<(), RetryError> {
-        let Some(ledger) = self.kept().cloned().filter(|_| self.on_record.losses) else { return Ok(()) };
-        let row = self.session.first(&ledger.loss_numbers()).await?;
+    /// Brings the ledger up to date after a time in which the old schema served, and nothing was put on record.
+    /// `swapped_at` is when that ended: what was recorded since is current.
+    pub async fn renew_ledger(
+        &mut self,
+        fence: Fence,
+        position: &GtidSet,
+        swapped_at: &str,
+    ) -> Result<(), RetryError> {
+        let Some(ledger) = self.kept().cloned() else { return Ok(()) };
+        if self.on_record.parked && self.session.run(&ledger.forget_present()).await?.affected > 0 {
+            self.commit(&CommitAt::WINDOW, fence, position).await?;
+        }
+        if self.on_record.losses {
+            self.renew_losses(&ledger, fence, position, swapped_at).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks again at every row that had lost something.
+    async fn renew_losses(
+        &mut self,
+        ledger: &Ledger,
+        fence: Fence,
+        position: &GtidSet,
+        swapped_at: &str,
+    ) -> Result<(), RetryError> {
+        let row = self.session.first(&ledger.loss_numbers(swapped_at)).await?;
+        self.settle().await?;
         let at = |i| row.as_ref().and_then(|row| number(row, i));
         let (Some(least), Some(most)) = (at(0), at(1)) else { return Ok(()) };
         let mut first = least;
