@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod binlog;
 pub mod copy;
+pub mod indexes;
 pub mod inspect;
 pub mod leftover;
 pub mod losses;
@@ -10,3 +11,6 @@ pub mod preflight;
 pub mod retention;
 pub mod shadow;
 pub mod swap;
+
+/// What rsc's readers of the binlog call themselves, so that they are not taken for replicas.
+const READER_NAME: &str = "rsc";
