@@ -158,6 +158,10 @@ pub struct Migrate {
     /// Copy and catch up, but swap only at `rsc cutover`
     #[arg(long, conflicts_with = "resume")]
     pub postpone_cutover: bool,
+    /// Build indexes after the copy, which is several times faster: `auto` (when no replica is connected, for it would be
+    /// busy with that one statement for as long), `always` or `never`
+    #[arg(long, value_enum, default_value_t = Defer::Auto, conflicts_with = "resume")]
+    pub defer_indexes: Defer,
     /// How long after a swap the change can be taken back
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = whole_seconds)]
     pub revert_window: Duration,
@@ -171,6 +175,13 @@ pub enum Agent {
     None,
     /// This process, until it is stopped or the change ends
     Stay,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Defer {
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The statements that have points: name, and where.
-pub const STATEMENTS: [(&str, &str); 44] = [
+pub const STATEMENTS: [(&str, &str); 47] = [
     ("create.change", "a new change is journaled"),
     ("create.stream", "its stream table is made"),
     ("create.row", "its stream row is made"),
@@ -26,12 +26,15 @@ pub const STATEMENTS: [(&str, &str); 44] = [
     ("shadow.clear", "a half made shadow is dropped"),
     ("shadow.create", "the shadow is made"),
     ("shadow.alter", "the shadow gets the new schema"),
+    ("indexes.leave_off", "the new shadow's indexes are left for later"),
     ("shadow.drop", "the shadow is dropped at the end"),
     ("batch.start", "a copy batch begins"),
     ("batch.share", "its look at the fence"),
     ("batch.copy", "its rows"),
     ("batch.record", "its journal row"),
     ("batch.commit", "the batch ends"),
+    ("indexes.share", "a transaction holds a takeover off while indexes are built"),
+    ("indexes.build", "the indexes that were left off"),
     ("window.savepoint", "a window begins"),
     ("window.stage", "row images go to a staging table"),
     ("window.carry", "what only the shadow has of moved rows is set aside"),

@@ -66,7 +66,7 @@ impl SqlError {
                 // It may be on its way to be a replica, and another server be the one to look at.
                 1290 if message.contains("read-only") => Remedy::Reconnect,
                 1836 => Remedy::Reconnect,
-                1114 | 1021 | 3 | 20 | 1026 | 1297 | 1598 | 3185 => Remedy::Room(DISK),
+                1114 | 1021 | 3 | 20 | 1026 | 1297 | 1598 | 1878 | 3185 => Remedy::Room(DISK),
                 1197 | 1705 => Remedy::Room(CACHE),
                 1044 | 1142 | 1143 | 1227 | 1370 => Remedy::Denied,
                 1049 | 1146 if message.contains("'_rsc'") || message.contains("'_rsc.") => Remedy::NoJournal,

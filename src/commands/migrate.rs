@@ -2,11 +2,11 @@
 //! is journaled, and the engine drives it.
 
 use super::{Context, agent, sql_error, store_error};
-use crate::cli::{Agent, Migrate};
+use crate::cli::{Agent, Defer, Migrate};
 use crate::engine::sides::definition;
 use crate::engine::{self, Until};
 use crate::error::{Error, Told};
-use crate::journal::record::{Change, Options};
+use crate::journal::record::{Change, DeferIndexes, Options};
 use crate::journal::store;
 use crate::lifecycle::event::Verb;
 use crate::lifecycle::retention::shorter_than_window;
@@ -91,6 +91,11 @@ async fn begin(
         cutover_lock_timeout_s: migrate.cutover_lock_timeout.as_secs(),
         revert_window_s: migrate.revert_window.as_secs(),
         postpone_cutover: migrate.postpone_cutover,
+        defer_indexes: match migrate.defer_indexes {
+            Defer::Auto => DeferIndexes::Auto,
+            Defer::Always => DeferIndexes::Always,
+            Defer::Never => DeferIndexes::Never,
+        },
         ..Options::default()
     };
     let statement = match alter.table {

@@ -105,7 +105,7 @@ fn next(change: &Change, owner_alive: bool, ledger: Totals) -> Vec<String> {
         return vec![format!("rsc resume {id}")];
     }
     match change.state {
-        State::Planned | State::Copying | State::CatchingUp | State::CuttingOver => {
+        State::Planned | State::Copying | State::Indexing | State::CatchingUp | State::CuttingOver => {
             resume.into_iter().chain([format!("rsc cancel {id}")]).collect()
         }
         State::Ready => vec![format!("rsc cutover {id}"), format!("rsc cancel {id}")],

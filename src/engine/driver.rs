@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::backoff::Backoff;
 use super::halt::{Halt, explain};
+use super::indexing;
 use super::line::Line;
 use super::missing;
 use super::sides::{self, Sides};
@@ -20,7 +21,7 @@ use crate::lifecycle::event::{Event, Verb};
 use crate::lifecycle::notice::{Freeze, Notice};
 use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::step::{Refusal, step};
-use crate::mysql::{losses, preflight, shadow};
+use crate::mysql::{indexes, losses, preflight, shadow};
 use crate::schema::statement::Alter;
 use crate::session::Session;
 
@@ -240,6 +241,7 @@ impl Driver<'_> {
         match self.change.state {
             State::Planned => self.build().await,
             State::Copying
+            | State::Indexing
             | State::CatchingUp
             | State::Ready
             | State::CuttingOver
@@ -261,21 +263,23 @@ impl Driver<'_> {
         self.session.run("START TRANSACTION").await?;
         self.ownership.fence.share_at("shadow.share", &mut self.session).await?;
         shadow::build(&self.job.server, &self.change.table, &name, &alter).await?;
-        let ledger = Sides::look(&mut self.session, &self.change).await?.ledger(self.change.id);
+        let sides = Sides::look(&mut self.session, &self.change).await?;
         let mut other = Session::open(&self.job.server).await?;
-        for create in ledger.create() {
+        for create in sides.ledger(self.change.id).create() {
             other.run(&create).await?;
         }
+        let made = indexing::leave_off(&self.job.server, &mut other, &self.change, &sides).await?;
+        if made.because == Some(indexing::NOT_IN_PLACE) {
+            shadow::build(&self.job.server, &self.change.table, &name, &alter).await?;
+        }
         self.session.run("COMMIT").await?;
-        let create = self
-            .session
-            .first(&format!("SHOW CREATE TABLE {name}"))
-            .await?
-            .and_then(|row| crate::session::text(&row, 1));
         // Read after the shadow exists: everything in it is visible to every later snapshot.
         let start = store::executed(&mut self.session).await?;
-        let note = Note { new_create: create, start_at: Some(start), ..Note::default() };
-        self.happens(&Event::ShadowBuilt, note).await
+        let note = Note { new_create: Some(sides.shadow.create), start_at: Some(start), ..Note::default() };
+        self.happens(&Event::ShadowBuilt, note).await?;
+        let (deferred, because) = (made.deferred, made.because.map(str::to_owned));
+        self.tell(Notice::Made { deferred, because });
+        Ok(())
     }
 
     async fn drop_shadow(&mut self) -> Result<(), Halt> {
@@ -291,6 +295,8 @@ impl Driver<'_> {
         let mut other = Session::open(&self.job.server).await?;
         self.session.run("START TRANSACTION").await?;
         self.ownership.fence.share_at("shadow.share", &mut self.session).await?;
+        // It would wait for a build that nobody needs any more.
+        indexes::stop(&mut other, &sides::mark(self.change.id)).await?;
         shadow::drop(&mut other, &name).await?;
         self.session.run("COMMIT").await?;
         self.happens(&Event::ShadowDropped, Note::default()).await
@@ -303,6 +309,7 @@ impl Driver<'_> {
             let result = match self.change.state {
                 _ if self.change.paused => self.stand_still(&mut line).await,
                 State::Copying => self.copy(&mut line).await,
+                State::Indexing => self.index(&mut line).await,
                 State::CatchingUp => self.close_in(&mut line).await,
                 State::CuttingOver => self.swap(&mut line, Serving::New).await,
                 State::Reapplying => self.swap(&mut line, Serving::New).await,
@@ -328,6 +335,9 @@ impl Driver<'_> {
     /// Nothing moves. Ends by a request or by being stopped.
     async fn stand_still(&mut self, line: &mut Line) -> Result<(), Halt> {
         self.tell(Notice::Paused);
+        if self.change.state == State::Indexing {
+            indexes::stop(&mut line.control, line.sides.mark()).await?;
+        }
         let needed_since = line.needed_since().await?;
         loop {
             line.breathe().await?;
@@ -338,7 +348,13 @@ impl Driver<'_> {
 
     async fn copy(&mut self, line: &mut Line) -> Result<(), Halt> {
         line.copy().await?;
-        self.happens(&Event::CopyEnded, Note::default()).await
+        let indexed = line.sides.missing.is_empty();
+        self.happens(&Event::CopyEnded { indexed }, Note::default()).await
+    }
+
+    async fn index(&mut self, line: &mut Line) -> Result<(), Halt> {
+        line.index().await?;
+        self.happens(&Event::IndexesBuilt, Note::default()).await
     }
 
     async fn close_in(&mut self, line: &mut Line) -> Result<(), Halt> {

@@ -58,7 +58,7 @@ impl Care {
 }
 
 pub struct Line {
-    server: Server,
+    pub server: Server,
     pub change: Change,
     pub fence: Fence,
     /// Another process has taken over.

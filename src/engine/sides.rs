@@ -3,12 +3,13 @@
 use super::trouble::Trouble;
 use crate::error::Told;
 use crate::journal::record::Change;
-use crate::lifecycle::state::Serving;
+use crate::lifecycle::state::{Serving, State};
 use crate::mysql::binlog::reading::Watched;
 use crate::mysql::inspect::{self, Found};
 use crate::mysql::swap::Swap;
 use crate::rows::ledger::Ledger;
 use crate::rows::statements::Statements;
+use crate::schema::deferral::{KeyText, deferrable, key_of_line, keys_of};
 use crate::schema::projection::{Mapping, Projection};
 use crate::schema::statement::Alter;
 use crate::schema::table::{Table, TableName};
@@ -19,6 +20,8 @@ pub struct Sides {
     pub serving: Serving,
     pub live: Table,
     pub shadow: Table,
+    /// Indexes of the new definition that the shadow does not have yet.
+    pub missing: Vec<KeyText>,
     mapping: Mapping,
     mark: String,
     stream: String,
@@ -55,8 +58,10 @@ impl Sides {
             Serving::New => (&shadow, &live),
         };
         same_definition(&change.old_create, old)?;
+        let mut missing = Vec::new();
         if let Some(create) = &change.new_create {
-            same_definition(create, new)?;
+            missing = left_off(change, serving, create, new);
+            same_definition(&without(create, &missing), new)?;
         }
         let alter = Alter::parse(&change.statement)
             .map_err(|e| Trouble::Stop(Told::new(format!("the journaled statement cannot be read: {e}"))))?;
@@ -68,6 +73,7 @@ impl Sides {
             serving,
             live,
             shadow,
+            missing,
             mapping,
             mark: mark(change.id),
             stream: change.stream_table(),
@@ -76,6 +82,11 @@ impl Sides {
                 Serving::New => change.new_shadow(),
             },
         })
+    }
+
+    /// The indexes of a new shadow that can be built when its rows are there.
+    pub fn deferrable(&self) -> Vec<KeyText> {
+        deferrable(&self.shadow, &self.mapping.forward().target_key)
     }
 
     /// From live to shadow.
@@ -136,7 +147,7 @@ impl Sides {
 }
 
 /// The comment that tells rsc's own statements on these tables from everyone else's.
-fn mark(id: u64) -> String {
+pub fn mark(id: u64) -> String {
     format!("/* rsc change {id} */")
 }
 
@@ -147,6 +158,22 @@ async fn table(session: &mut Session, name: &TableName) -> Result<Table, Trouble
             Err(Trouble::Severed(Told::new(format!("table {} is gone", name.plain()))))
         }
     }
+}
+
+/// Until they are built, the indexes that were left off may be missing. Nobody else's business is that of a key that rows
+/// are found by: without it there is no mapping.
+fn left_off(change: &Change, serving: Serving, create: &str, new: &Table) -> Vec<KeyText> {
+    if serving != Serving::Old || !matches!(change.state, State::Copying | State::Indexing) {
+        return Vec::new();
+    }
+    let there = keys_of(&new.create);
+    keys_of(create).into_iter().filter(|key| !there.contains(key)).collect()
+}
+
+/// A definition without the lines of some keys.
+fn without(create: &str, keys: &[KeyText]) -> String {
+    let lines = create.lines().filter(|line| key_of_line(line).is_none_or(|key| !keys.contains(&key)));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn same_definition(journaled: &str, table: &Table) -> Result<(), Trouble> {

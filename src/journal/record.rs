@@ -23,6 +23,19 @@ pub struct Options {
     /// The swap waits for `rsc cutover`. Rows of earlier versions do not have it.
     #[serde(default)]
     pub postpone_cutover: bool,
+    #[serde(default)]
+    pub defer_indexes: DeferIndexes,
+}
+
+/// Whether indexes are built after the copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeferIndexes {
+    /// When no replica is connected: it would be busy with that one statement.
+    #[default]
+    Auto,
+    Always,
+    Never,
 }
 
 impl Options {
@@ -39,6 +52,7 @@ impl Default for Options {
             revert_window_s: 24 * 60 * 60,
             accept_parked: false,
             postpone_cutover: false,
+            defer_indexes: DeferIndexes::Auto,
         }
     }
 }

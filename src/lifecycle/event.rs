@@ -55,7 +55,12 @@ pub enum Event {
     /// The shadow has the new schema and is empty.
     ShadowBuilt,
     /// Every row that the stream will not bring has been copied.
-    CopyEnded,
+    CopyEnded {
+        /// The new table has all its indexes.
+        indexed: bool,
+    },
+    /// It has them now.
+    IndexesBuilt,
     /// The stream is close enough behind for a short freeze.
     CloseBehind {
         /// The operator wants to say when.

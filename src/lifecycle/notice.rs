@@ -46,6 +46,23 @@ pub enum Notice {
         rows_per_s: f64,
         eta_s: Option<f64>,
     },
+    /// The new table is made.
+    Made {
+        /// So many indexes are built after the copy.
+        deferred: usize,
+        /// Why those that could be are not.
+        because: Option<String>,
+    },
+    /// The server builds the indexes that were left off.
+    Indexing {
+        indexes: usize,
+        seconds: f64,
+        /// From 0 to 1; `None` where the server does not tell.
+        done: Option<f64>,
+        eta_s: Option<f64>,
+        /// The server could tell, but does not keep the stages of its statements.
+        not_kept: bool,
+    },
     /// How far the stream is behind the server's clock.
     Behind {
         seconds: u64,

@@ -6,9 +6,9 @@ use std::str::FromStr;
 /// Where a change stands.
 ///
 /// ```text
-/// planned → copying → catching_up ⇄ cutting_over → revertible ⇄ reverting → reverted ⇄ reapplying → revertible …
-///    │        │           ├──→ ready ──┘    │         └──────→ completing → completed ←──┘
-///    └────────┴───────────┴──────┴──────────┴──→ cancelling → cancelled
+/// planned → copying → (indexing →) catching_up ⇄ cutting_over → revertible ⇄ reverting → reverted ⇄ reapplying → …
+///    │        │           │            ├──→ ready ──┘    │       └──────→ completing → completed ←──┘
+///    └────────┴───────────┴────────────┴──────┴──────────┴──→ cancelling → cancelled
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
@@ -16,6 +16,8 @@ pub enum State {
     Planned,
     /// The shadow is there; batches are being copied.
     Copying,
+    /// All rows are copied; the indexes that were left off are being built, and the stream waits.
+    Indexing,
     /// All rows are copied; the stream is catching up before the swap.
     CatchingUp,
     /// The operator has postponed the swap: the stream keeps the new table current until `cutover`.
@@ -44,9 +46,10 @@ pub enum State {
 }
 
 impl State {
-    pub const ALL: [State; 16] = [
+    pub const ALL: [State; 17] = [
         State::Planned,
         State::Copying,
+        State::Indexing,
         State::CatchingUp,
         State::Ready,
         State::CuttingOver,
@@ -67,6 +70,7 @@ impl State {
         match self {
             State::Planned => "planned",
             State::Copying => "copying",
+            State::Indexing => "indexing",
             State::CatchingUp => "catching_up",
             State::Ready => "ready",
             State::CuttingOver => "cutting_over",
@@ -90,6 +94,7 @@ impl State {
             State::Completed | State::Cancelled | State::Failed => true,
             State::Planned
             | State::Copying
+            | State::Indexing
             | State::CatchingUp
             | State::Ready
             | State::CuttingOver
@@ -111,6 +116,7 @@ impl State {
             State::Completed | State::Cancelled | State::Failed => true,
             State::Planned
             | State::Copying
+            | State::Indexing
             | State::CatchingUp
             | State::CuttingOver
             | State::Reverting
@@ -126,6 +132,7 @@ impl State {
         match self {
             State::Planned
             | State::Copying
+            | State::Indexing
             | State::CatchingUp
             | State::Ready
             | State::CuttingOver

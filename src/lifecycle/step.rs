@@ -23,7 +23,9 @@ pub fn step(state: State, event: &Event) -> Result<State, Refusal> {
     Ok(match event {
         Event::Asked(verb) => return asked(state, *verb),
         Event::ShadowBuilt if state == State::Planned => State::Copying,
-        Event::CopyEnded if state == State::Copying => State::CatchingUp,
+        Event::CopyEnded { indexed: true } if state == State::Copying => State::CatchingUp,
+        Event::CopyEnded { indexed: false } if state == State::Copying => State::Indexing,
+        Event::IndexesBuilt if state == State::Indexing => State::CatchingUp,
         Event::CloseBehind { postponed: true } if state == State::CatchingUp => State::Ready,
         Event::CloseBehind { postponed: false } if state == State::CatchingUp => State::CuttingOver,
         Event::SwapMissed if state == State::CuttingOver => State::CatchingUp,
@@ -34,7 +36,8 @@ pub fn step(state: State, event: &Event) -> Result<State, Refusal> {
         }
         Event::ShadowDropped => dropped(state),
         Event::ShadowBuilt
-        | Event::CopyEnded
+        | Event::CopyEnded { .. }
+        | Event::IndexesBuilt
         | Event::CloseBehind { .. }
         | Event::SwapMissed
         | Event::WindowEnded
@@ -50,6 +53,7 @@ fn serves(state: State, serving: Serving) -> State {
         (
             State::Planned
             | State::Copying
+            | State::Indexing
             | State::CatchingUp
             | State::Ready
             | State::CuttingOver
@@ -76,6 +80,7 @@ fn dropped(state: State) -> State {
         State::Failing => State::Failed,
         State::Planned
         | State::Copying
+        | State::Indexing
         | State::CatchingUp
         | State::Ready
         | State::CuttingOver
@@ -115,7 +120,7 @@ fn cutover(state: State) -> Result<State, Refusal> {
     match state {
         State::Ready | State::CuttingOver => Ok(State::CuttingOver),
         State::Revertible => Ok(State::Revertible),
-        State::Planned | State::Copying | State::CatchingUp => refuse(
+        State::Planned | State::Copying | State::Indexing | State::CatchingUp => refuse(
             format!("the change is still {state}: the new table is not ready to be swapped"),
             "wait until `rsc status` shows it as ready; without --postpone-cutover it swaps by itself",
         ),
@@ -141,7 +146,12 @@ fn revert(state: State) -> Result<State, Refusal> {
     match state {
         State::Revertible | State::Reverting | State::Reapplying => Ok(State::Reverting),
         State::Reverted => Ok(State::Reverted),
-        State::Planned | State::Copying | State::CatchingUp | State::Ready | State::CuttingOver => refuse(
+        State::Planned
+        | State::Copying
+        | State::Indexing
+        | State::CatchingUp
+        | State::Ready
+        | State::CuttingOver => refuse(
             format!("the change is still {state}: the old schema is the one that serves"),
             "to give it up, use `rsc cancel`",
         ),
@@ -164,7 +174,12 @@ fn reapply(state: State) -> Result<State, Refusal> {
     match state {
         State::Reverted | State::Reapplying | State::Reverting => Ok(State::Reapplying),
         State::Revertible => Ok(State::Revertible),
-        State::Planned | State::Copying | State::CatchingUp | State::Ready | State::CuttingOver => refuse(
+        State::Planned
+        | State::Copying
+        | State::Indexing
+        | State::CatchingUp
+        | State::Ready
+        | State::CuttingOver => refuse(
             format!("the change is still {state}: it has not been applied a first time"),
             "to let it go on, use `rsc migrate --resume`, or `rsc cutover` when it is ready",
         ),
@@ -185,7 +200,12 @@ fn complete(state: State) -> Result<State, Refusal> {
     match state {
         State::Revertible | State::Reverted | State::Expired | State::Completing => Ok(State::Completing),
         State::Completed => Ok(State::Completed),
-        State::Planned | State::Copying | State::CatchingUp | State::Ready | State::CuttingOver => refuse(
+        State::Planned
+        | State::Copying
+        | State::Indexing
+        | State::CatchingUp
+        | State::Ready
+        | State::CuttingOver => refuse(
             format!("the change is still {state}"),
             "to let it go on, use `rsc migrate --resume`, or `rsc cutover` when it is ready; to give it up, use `rsc cancel`",
         ),
@@ -204,6 +224,7 @@ fn cancel(state: State) -> Result<State, Refusal> {
     match state {
         State::Planned
         | State::Copying
+        | State::Indexing
         | State::CatchingUp
         | State::Ready
         | State::CuttingOver
@@ -231,6 +252,8 @@ mod tests {
 
     const CLOSE: Event = Event::CloseBehind { postponed: false };
 
+    const COPIED: Event = Event::CopyEnded { indexed: true };
+
     fn after(state: State, events: &[Event]) -> State {
         events.iter().fold(state, |state, event| step(state, event).expect("granted"))
     }
@@ -239,7 +262,7 @@ mod tests {
     fn a_change_goes_forward_and_back_as_often_as_asked() {
         use Event::*;
         let applied =
-            after(State::Planned, &[ShadowBuilt, CopyEnded, CLOSE, SwapMissed, CLOSE, Serves(Serving::New)]);
+            after(State::Planned, &[ShadowBuilt, COPIED, CLOSE, SwapMissed, CLOSE, Serves(Serving::New)]);
         assert_eq!(applied, State::Revertible);
         let mut state = applied;
         for _ in 0..3 {
@@ -252,9 +275,18 @@ mod tests {
     }
 
     #[test]
+    fn indexes_that_were_left_off_are_built_before_the_stream_catches_up() {
+        let copied = after(State::Copying, &[Event::CopyEnded { indexed: false }]);
+        assert_eq!(copied, State::Indexing);
+        assert_eq!(after(copied, &[COPIED, CLOSE, Event::ShadowBuilt]), State::Indexing);
+        assert_eq!(after(copied, &[Event::Broke]), State::Failing);
+        assert_eq!(after(copied, &[Event::IndexesBuilt, Event::IndexesBuilt]), State::CatchingUp);
+    }
+
+    #[test]
     fn a_postponed_swap_waits_for_the_operator_and_then_for_nothing() {
         let late = Event::CloseBehind { postponed: true };
-        let ready = after(State::Planned, &[Event::ShadowBuilt, Event::CopyEnded, late.clone()]);
+        let ready = after(State::Planned, &[Event::ShadowBuilt, COPIED, late.clone()]);
         assert_eq!(ready, State::Ready);
         assert_eq!(after(ready, &[late, CLOSE, Event::Serves(Serving::Old)]), State::Ready);
         assert_eq!(after(ready, &[Event::Broke]), State::Failing);
@@ -273,6 +305,7 @@ mod tests {
             // state         cutover         revert       reapply       complete      cancel        pause           resume
             ("planned",      "-",            "-",         "-",          "-",          "cancelling", "planned",      "planned"),
             ("copying",      "-",            "-",         "-",          "-",          "cancelling", "copying",      "copying"),
+            ("indexing",     "-",            "-",         "-",          "-",          "cancelling", "indexing",     "indexing"),
             ("catching_up",  "-",            "-",         "-",          "-",          "cancelling", "catching_up",  "catching_up"),
             ("ready",        "cutting_over", "-",         "-",          "-",          "cancelling", "ready",        "ready"),
             ("cutting_over", "cutting_over", "-",         "-",          "-",          "cancelling", "cutting_over", "cutting_over"),
@@ -333,7 +366,8 @@ mod tests {
     fn a_report_that_comes_twice_changes_nothing_more() {
         let reports = [
             Event::ShadowBuilt,
-            Event::CopyEnded,
+            COPIED,
+            Event::IndexesBuilt,
             Event::Serves(Serving::New),
             Event::Serves(Serving::Old),
             Event::ShadowDropped,

@@ -65,6 +65,7 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
         }
         State::Planned
         | State::Copying
+        | State::Indexing
         | State::CatchingUp
         | State::Ready
         | State::CuttingOver

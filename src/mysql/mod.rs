@@ -5,6 +5,7 @@ pub mod apply;
 pub mod binlog;
 pub mod copy;
 pub mod duplicate;
+pub mod indexes;
 pub mod inspect;
 pub mod leftover;
 pub mod losses;
@@ -12,3 +13,6 @@ pub mod preflight;
 pub mod retention;
 pub mod shadow;
 pub mod swap;
+
+/// What rsc's readers of the binlog call themselves, so that they are not taken for replicas.
+const READER_NAME: &str = "rsc";

@@ -18,6 +18,13 @@ pub fn notice(notice: &Notice) -> Value {
             "event": "copied", "rows": rows, "rows_estimate": estimate,
             "rows_per_s": rows_per_s.round(), "eta_s": eta_s.map(f64::round),
         }),
+        Notice::Made { deferred, because } => {
+            json!({ "event": "made", "indexes_deferred": deferred, "because": because })
+        }
+        Notice::Indexing { indexes, seconds, done, eta_s, not_kept: _ } => json!({
+            "event": "indexing", "indexes": indexes, "seconds": seconds.round(),
+            "done": done, "eta_s": eta_s.map(f64::round),
+        }),
         Notice::Behind { seconds } => json!({ "event": "behind", "seconds": seconds }),
         Notice::Swapped { serving, freeze } => {
             json!({ "event": "swapped", "serving": serving.name(), "freeze": freeze })

@@ -33,6 +33,26 @@ impl Live {
                 let speed = self.speed(*rows, *estimate);
                 self.progress(*rows, *estimate, &speed);
             }
+            Notice::Indexing { indexes, seconds, done, eta_s, not_kept } => {
+                let what = match indexes {
+                    1 => "one index".to_owned(),
+                    _ => format!("{indexes} indexes"),
+                };
+                let seconds = duration(Duration::from_secs_f64(seconds.round()));
+                let how_far = match (done, eta_s) {
+                    (Some(done), Some(eta)) => {
+                        let left = duration(Duration::from_secs_f64(eta.round()));
+                        format!("{:.0}%, {left} left", done * 100.0)
+                    }
+                    (Some(done), None) => format!("{:.0}%", done * 100.0),
+                    (None, _) if *not_kept => {
+                        "how far is not known, as performance_schema's consumer events_stages_current is off"
+                            .into()
+                    }
+                    (None, _) => "how far is not known yet".into(),
+                };
+                self.passing(&format!("building {what} for {seconds}; {how_far}"));
+            }
             Notice::Behind { seconds } => {
                 self.passing(&format!("catching up, {} behind", duration(Duration::from_secs(*seconds))));
             }

@@ -37,6 +37,7 @@ pub fn notice(notice: &Notice) -> Option<String> {
         },
         Notice::Entered { state } => match state {
             State::Copying => "  the new table is made; copying".into(),
+            State::Indexing => "  building the indexes; the stream waits for them".into(),
             State::Ready => "  ready; the tables are swapped at `rsc cutover`".into(),
             State::CuttingOver | State::Reverting | State::Reapplying => "  swapping the tables".into(),
             _ => return None,
@@ -70,7 +71,16 @@ pub fn notice(notice: &Notice) -> Option<String> {
         Notice::TakenBack { verb, why } => format!("  {} is taken back: {why}", verb.name()),
         Notice::BinlogsShort(shortage) => format!("  warning: {}", binlogs_short(*shortage)),
         Notice::Blocked { why } => format!("  the stream cannot go on: {why}"),
-        Notice::Copied { .. } | Notice::Behind { .. } | Notice::Following { .. } => return None,
+        Notice::Made { deferred: 0, because: Some(why) } => {
+            format!("  its indexes are filled by the copy: {why}")
+        }
+        Notice::Made { deferred: 0, because: None } => return None,
+        Notice::Made { deferred: 1, .. } => "  one index is built after the copy".into(),
+        Notice::Made { deferred, .. } => format!("  {deferred} indexes are built after the copy"),
+        Notice::Indexing { .. }
+        | Notice::Copied { .. }
+        | Notice::Behind { .. }
+        | Notice::Following { .. } => return None,
     })
 }
 

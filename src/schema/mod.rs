@@ -1,6 +1,7 @@
 //! What tables are, what a statement asks of them, and how the rows of one become rows of the other. Pure.
 
 pub mod conversion;
+pub mod deferral;
 pub mod key;
 pub mod projection;
 pub mod statement;

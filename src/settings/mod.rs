@@ -30,6 +30,14 @@ pub struct Server {
 }
 
 impl Server {
+    /// Over a socket, or the loopback interface.
+    pub fn may_be_this_machine(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        self.socket.is_some()
+            || self.host == "localhost"
+            || address.is_ok_and(|address| address.is_loopback())
+    }
+
     pub fn address(&self) -> String {
         match &self.socket {
             Some(socket) => format!("socket {socket} as {}", self.user),

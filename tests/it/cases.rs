@@ -14,6 +14,8 @@
 //! rows must be the same. Backward, one of the table that a revert brought back: it must give the new table, but for
 //! the rows that `losses.txt` names and the columns that only the new schema has.
 //!
+//! Indexes are built after the copy wherever they can be; RSC_DEFER_INDEXES=never lets the copy fill them.
+//!
 //! In each direction every row is also deleted and inserted again, so that all of them pass the stream.
 
 use std::collections::BTreeSet;
@@ -155,7 +157,11 @@ async fn is_refused(case: &Case, table: &mut Table) {
 
 async fn migrate(case: &Case, table: &Table, fault: Option<&str>) -> crate::support::process::Ended {
     let alter = case.alter();
-    let run = rsc(shared(), &["migrate", "--database", &table.schema, "--alter", &alter]);
+    let defer = std::env::var("RSC_DEFER_INDEXES").unwrap_or_else(|_| "always".into());
+    let run = rsc(
+        shared(),
+        &["migrate", "--database", &table.schema, "--alter", &alter, "--defer-indexes", &defer],
+    );
     match fault {
         Some(fault) => run.env("RSC_FAULT", fault).run().await,
         None => run.run().await,

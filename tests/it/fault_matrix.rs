@@ -23,7 +23,8 @@ use crate::support::writers::{Column, Plan, Shape, Writers, compare};
 
 /// Before the shadow is filled there is only one direction.
 const BUILD: [&str; 6] = ["create", "shadow.share", "shadow.clear", "shadow.create", "shadow.alter", "batch"];
-const BUILD_TOO: [&str; 2] = ["save.batches", "save.position"];
+const BUILD_TOO: [&str; 5] =
+    ["save.batches", "save.position", "indexes.leave_off", "indexes.share", "indexes.build"];
 /// At the end of the change.
 const END: [&str; 2] = ["shadow.drop", "forget.stream"];
 /// With a second process.
@@ -107,7 +108,14 @@ impl Cases {
                 list.push_back(case);
             }
         }
-        cases.build.make_contiguous().sort_by_key(|case| case.point.starts_with("batch"));
+        // In the order in which they come about.
+        let place = |case: &Case| match case.point.split('.').collect::<Vec<_>>()[..] {
+            ["batch", ..] => 1,
+            ["indexes", "share", ..] => 2,
+            ["indexes", "build", ..] => 3,
+            _ => 0,
+        };
+        cases.build.make_contiguous().sort_by_key(place);
         cases
     }
 }
@@ -151,7 +159,7 @@ impl Lane {
             let state = self.state().await;
             let (direction, verb) = match state.as_str() {
                 "none" => ("migrate", "begin"),
-                "planned" | "copying" | "catching_up" | "cutting_over" => ("migrate", "resume"),
+                "planned" | "copying" | "indexing" | "catching_up" | "cutting_over" => ("migrate", "resume"),
                 "revertible" | "reverting" => ("revert", "revert"),
                 "reverted" | "reapplying" => ("reapply", "reapply"),
                 other => panic!("{}: {other}", self.schema),
@@ -177,7 +185,12 @@ impl Lane {
             if let Some(case) = self.strike(direction, verb, case).await {
                 let due = match direction {
                     "revert" => &mut self.cases.back,
-                    _ if verb == "begin" || case.point.starts_with("batch") => &mut self.cases.build,
+                    _ if verb == "begin"
+                        || case.point.starts_with("batch")
+                        || case.point.starts_with("indexes") =>
+                    {
+                        &mut self.cases.build
+                    }
                     _ => &mut self.cases.forward,
                 };
                 // The others may come about more easily, and give this one time.
@@ -192,7 +205,7 @@ impl Lane {
 
     fn command(&self, verb: &str) -> Vec<String> {
         let id = self.id.clone().unwrap_or_default();
-        let alter = "DROP COLUMN title, ADD COLUMN extra int DEFAULT 7";
+        let alter = "DROP COLUMN title, ADD COLUMN extra int DEFAULT 7, ADD KEY by_note (note)";
         let words: Vec<&str> = match verb {
             "begin" => {
                 vec![
@@ -205,6 +218,8 @@ impl Lane {
                     alter,
                     "--batch-time",
                     "1ms",
+                    "--defer-indexes",
+                    "always",
                 ]
             }
             "resume" => vec!["migrate", "--resume", &id],
@@ -223,6 +238,7 @@ impl Lane {
         let then = match fault.as_str() {
             _ if self.cases.build.is_empty() || fault.ends_with("kill") => "",
             "batch.start.before:cut" => ",batch.start.before:kill",
+            share if share.starts_with("indexes.share") => ",indexes.build.before:kill",
             batch if batch.starts_with("batch") => ",batch.start.before:kill:2",
             create if create.starts_with("create") => ",claim.start.before:kill",
             "save.position.after:lost" => ",save.position.before:kill:2",

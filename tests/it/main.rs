@@ -14,6 +14,7 @@ mod failover;
 mod fault_matrix;
 mod forward_and_back;
 mod full_disk;
+mod indexing;
 mod interruption;
 mod journal_lost;
 mod large_transaction;

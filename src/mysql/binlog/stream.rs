@@ -10,6 +10,7 @@ use mysql_common::binlog::consts::EventType;
 use super::column_plan::{ColumnPlan, RowError};
 use super::reading::{Beat, Reading, Watched};
 use super::wire_type::PlanMismatch;
+use crate::mysql::READER_NAME;
 use crate::rows::compaction::Compaction;
 use crate::rows::gtid_set::GtidSet;
 use crate::session::{Session, SqlError};
@@ -78,7 +79,10 @@ async fn dump(server: &Server, position: &GtidSet) -> Result<BinlogStream, Strea
              @replica_uuid = UUID(), @slave_uuid = @replica_uuid"
         ))
         .await?;
-    let request = BinlogStreamRequest::new(server_id()).with_gtid().with_gtid_set(position.to_sids());
+    let request = BinlogStreamRequest::new(server_id())
+        .with_hostname(READER_NAME.as_bytes())
+        .with_gtid()
+        .with_gtid_set(position.to_sids());
     Ok(session.into_conn().get_binlog_stream(request).await.map_err(SqlError::from)?)
 }
 
