@@ -443,7 +443,7 @@ async fn a_value_that_the_new_schema_cannot_hold_ends_with_the_old_table_untouch
     let before = place.everything().await;
     let database = place.database.clone();
     for (alter, words) in
-        [("MODIFY COLUMN title varchar(3)", "title"), ("ADD UNIQUE KEY (title)", "Duplicate entry")]
+        [("MODIFY COLUMN title int", "title"), ("ADD UNIQUE KEY (title)", "Duplicate entry")]
     {
         place.conn.query_drop("UPDATE users SET title = 'Countess'").await.unwrap();
         let args = ["migrate", "--database", &database, "--table", "users", "--alter", alter];
