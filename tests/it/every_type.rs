@@ -28,7 +28,6 @@ struct Settings {
 fn settings() -> Vec<Settings> {
     let with = |options: &[&str]| options.iter().fold(Options::default(), |all, one| all.with(*one));
     vec![
-        Settings { name: "as shipped", options: Options::default(), named_zone: false },
         Settings {
             name: "no sql_mode, New York, latin1, innodb_strict_mode off",
             options: with(&[
@@ -84,7 +83,16 @@ struct Found {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_cell_is_the_same_after_a_migration_and_after_a_revert_on_any_server() {
-    let all = join_all(settings().into_iter().map(there_and_back)).await;
+    // A start blocks its thread, and a server does not wait for a client for ever.
+    let starts = settings().into_iter().map(|settings| {
+        std::thread::spawn(move || {
+            let server = Server::start(settings.options.clone());
+            (server.unwrap_or_else(|e| panic!("{}: {e}", settings.name)), settings)
+        })
+    });
+    let starts: Vec<_> = starts.collect();
+    let servers: Vec<(Server, Settings)> = starts.into_iter().map(|start| start.join().unwrap()).collect();
+    let all = join_all(servers.iter().map(|(server, settings)| there_and_back(server, settings))).await;
     for (name, equal_everywhere) in shown(&all) {
         println!("{:4} {name}", if equal_everywhere { "yes" } else { "no" });
     }
@@ -101,8 +109,7 @@ fn shown(all: &[(&str, Found)]) -> Vec<(String, bool)> {
     first.iter().map(|(column, shown)| (shown.clone(), equal(column))).collect()
 }
 
-async fn there_and_back(settings: Settings) -> (&'static str, Found) {
-    let server = Server::start(settings.options).unwrap_or_else(|e| panic!("{}: {e}", settings.name));
+async fn there_and_back(server: &Server, settings: &Settings) -> (&'static str, Found) {
     let mut conn = server.conn().await.unwrap();
     if settings.named_zone {
         conn.query_drop(JUDGE).await.unwrap();
@@ -117,8 +124,8 @@ async fn there_and_back(settings: Settings) -> (&'static str, Found) {
     conn.query_drop(JUDGE).await.unwrap();
     let columns = columns(&mut conn).await;
     let before = cells(&mut conn, "src", &columns).await;
-    remember(&mut conn).await;
-    assert!(before.len() > 1000, "only {} rows", before.len());
+    remember(&mut conn, &columns).await;
+    assert!(before.len() > 400, "only {} rows", before.len());
     let mut found = Found::default();
     found.shown = columns.iter().map(|c| (c.name.clone(), c.shown.clone())).collect();
     let mut look = async |conn: &mut Conn, table: &str, when: &str| {
@@ -128,17 +135,17 @@ async fn there_and_back(settings: Settings) -> (&'static str, Found) {
 
     let alter = "ALTER TABLE src ADD COLUMN note int NOT NULL DEFAULT 7, ADD KEY by_note (note)";
     let arguments = ["migrate", "--database", "d", "--alter", alter];
-    let killed = rsc(&server, &arguments).env("RSC_FAULT", "swap.lock.before:kill").run().await;
+    let killed = rsc(server, &arguments).env("RSC_FAULT", "swap.lock.before:kill").run().await;
     assert_eq!(killed.code, -1, "{}: {killed:#?}", settings.name);
     rewrite(&mut conn, &columns).await;
-    rsc(&server, &["migrate", "--resume", "1"]).run().await.well();
+    rsc(server, &["migrate", "--resume", "1"]).run().await.well();
     look(&mut conn, "src", "after the migration").await;
     look(&mut conn, "_rsc1_src_old", "in the old table").await;
     rewrite(&mut conn, &columns).await;
-    rsc(&server, &["revert", "1"]).run().await.well();
+    rsc(server, &["revert", "1"]).run().await.well();
     look(&mut conn, "src", "after the revert").await;
     rewrite(&mut conn, &columns).await;
-    rsc(&server, &["reapply", "1"]).run().await.well();
+    rsc(server, &["reapply", "1"]).run().await.well();
     look(&mut conn, "src", "after the reapply").await;
     (settings.name, found)
 }
@@ -211,13 +218,15 @@ fn compare(found: &mut Found, columns: &[Column], before: &Cells, after: &Cells,
 }
 
 /// What all rows are taken from again and again, with a number for each.
-async fn remember(conn: &mut Conn) {
+async fn remember(conn: &mut Conn, columns: &[Column]) {
     conn.query_drop("SET sql_require_primary_key = OFF").await.unwrap();
-    conn.query_drop(
-        "CREATE TEMPORARY TABLE all_rows AS SELECT src.*, ROW_NUMBER() OVER (ORDER BY id) AS n FROM src",
-    )
-    .await
-    .unwrap();
+    // An invisible column is not in `*`.
+    let names: Vec<String> = columns.iter().map(|c| quote(&c.name)).collect();
+    let all = format!(
+        "CREATE TEMPORARY TABLE all_rows AS SELECT {}, ROW_NUMBER() OVER (ORDER BY id) AS n FROM src",
+        names.join(", ")
+    );
+    conn.query_drop(all).await.unwrap();
 }
 
 /// Ids of copies begin here: no other row has one near it.
