@@ -337,8 +337,15 @@ impl Applier {
     ) -> Result<u64, ApplyError> {
         let key = self.statements.projection().key_indexes();
         let head = self.statements.stage_gone();
-        let rebuilt = net.rows().map(|(key, _)| key).filter(|_| form != Form::Update);
-        let left: HashSet<&[u8]> = net.left().chain(rebuilt).collect();
+        // A parked row that was accepted is in the shadow only, and under its key there may be another row by now,
+        // which must not be taken for it.
+        let rebuilt = net.rows().filter(|(_, row)| match row.origin {
+            Origin::Same => form != Form::Update,
+            Origin::Moved(_) | Origin::Fresh => {
+                form != Form::Update || (self.on_record.parked && !self.keeping)
+            }
+        });
+        let left: HashSet<&[u8]> = net.left().chain(rebuilt.map(|(key, _)| key)).collect();
         self.stage(Staging::Gone, head, left.into_iter(), |gone, text| write_key(plan, &key, gone, text))
             .await
     }

@@ -473,7 +473,7 @@ async fn where_null_is_not_taken_its_nearest_value_is_stored() {
 }
 
 /// One zone with a table of its own, as `mysql_tzinfo_to_sql` would load it.
-const NAMED_ZONE: [&str; 4] = [
+pub const NAMED_ZONE: [&str; 4] = [
     "INSERT INTO mysql.time_zone VALUES (9001, 'N')",
     "INSERT INTO mysql.time_zone_name VALUES ('Test/Leaping', 9001)",
     "INSERT INTO mysql.time_zone_transition_type VALUES (9001, 0, -18000, 0, 'EST'), (9001, 1, -14400, 1, 'EDT')",

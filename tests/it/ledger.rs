@@ -250,3 +250,18 @@ async fn a_null_that_the_old_schema_cannot_have_comes_back() {
         table.all("SELECT id, n FROM t WHERE id IN (1, 3, 4, 100) ORDER BY id").await;
     assert_eq!(rows, [(1, None), (3, Some(9)), (4, None), (100, None)]);
 }
+
+#[tokio::test]
+async fn a_row_that_takes_the_key_of_a_parked_one_takes_nothing_else_of_it() {
+    let mut table = Table::create("id int PRIMARY KEY, u int, UNIQUE KEY one_u (u)").await;
+    table.run("INSERT INTO t VALUES (1, 1), (2, 2), (3, 3), (4, 4)").await;
+    let id = table.migrated("DROP KEY one_u, ADD COLUMN note varchar(9)", &[]).await;
+    table.run("UPDATE t SET u = 1, note = 'parked' WHERE id IN (2, 3)").await;
+    table.run("UPDATE t SET note = 'four' WHERE id = 4").await;
+    table.reverted_accepting_parked(id).await;
+    table.run("INSERT INTO t VALUES (2, 22)").await;
+    table.run("UPDATE t SET id = 3 WHERE id = 4").await;
+    table.asked("reapply", id).await;
+    let rows: Vec<(i32, i32, Option<String>)> = table.all("SELECT id, u, note FROM t ORDER BY id").await;
+    assert_eq!(rows, [(1, 1, None), (2, 22, None), (3, 4, Some("four".into()))]);
+}

@@ -9,6 +9,8 @@ mod concurrent_writers;
 mod conversions;
 mod cutover;
 mod detection;
+#[cfg(debug_assertions)]
+mod every_type;
 mod failover;
 #[cfg(debug_assertions)]
 mod fault_matrix;

@@ -254,6 +254,7 @@ const ON_RECORD: &[&str] = &[
     "cannot be converted from",
     "do not keep the same keys apart",
     "no primary or unique key is over the same columns",
+    "the statement changes nothing of",
 ];
 
 async fn refused(
