@@ -264,7 +264,7 @@ impl Driver<'_> {
         let ledger = Sides::look(&mut self.session, &self.change).await?.ledger(self.change.id);
         let mut other = Session::open(&self.job.server).await?;
         for create in ledger.create() {
-            other.run(&create).await?;
+            other.run_at("ledger.create", &create).await?;
         }
         self.session.run("COMMIT").await?;
         let create = self

@@ -15,6 +15,7 @@
 //!
 //! Statements use the ledger's tables by one alias each, because a swap has to lock every alias.
 
+use super::key_range::Frontier;
 use super::statements::{LENIENT, STAGING_MODE, Staging, Statements, collated, define};
 use crate::schema::conversion::{self, Manner};
 use crate::schema::projection::Mapped;
@@ -135,17 +136,17 @@ impl Ledger {
         let moved = self.key("m.").first().map_or_else(String::new, |_| "m.f0 IS NULL".to_owned());
         match self.statements.carries() {
             true => format!(
-                "DELETE p FROM {} AS p JOIN {} AS g ON {} LEFT JOIN {} AS m ON {} WHERE {moved}",
-                self.parked(),
+                "DELETE p FROM {} AS g STRAIGHT_JOIN {} AS p FORCE INDEX (by_key) ON {} LEFT JOIN {} AS m ON {} WHERE {moved}",
                 Staging::Gone.name(),
+                self.parked(),
                 equal(&self.key("p."), &self.key("g.")),
                 Staging::Moved.name(),
                 equal(&self.key_before(), &self.key("p.")),
             ),
             false => format!(
-                "DELETE p FROM {} AS p JOIN {} AS g ON {}",
-                self.parked(),
+                "DELETE p FROM {} AS g STRAIGHT_JOIN {} AS p FORCE INDEX (by_key) ON {}",
                 Staging::Gone.name(),
+                self.parked(),
                 equal(&self.key("p."), &self.key("g.")),
             ),
         }
@@ -156,9 +157,9 @@ impl Ledger {
         let sets: Vec<String> =
             self.key("p.").iter().zip(self.key("m.")).map(|(p, m)| format!("{p} = {m}")).collect();
         format!(
-            "UPDATE {} AS p JOIN {} AS m ON {} SET {}",
-            self.parked(),
+            "UPDATE {} AS m STRAIGHT_JOIN {} AS p FORCE INDEX (by_key) ON {} SET {}",
             Staging::Moved.name(),
+            self.parked(),
             equal(&self.key("p."), &self.key_before()),
             sets.join(", ")
         )
@@ -176,9 +177,9 @@ impl Ledger {
         let sets: Vec<String> =
             self.key("l.").iter().zip(self.key("m.")).map(|(l, m)| format!("{l} = {m}")).collect();
         format!(
-            "UPDATE {} AS l JOIN {} AS m ON {} SET {}",
-            self.loss(),
+            "UPDATE {} AS m STRAIGHT_JOIN {} AS l FORCE INDEX (by_key) ON {} SET {}",
             Staging::Moved.name(),
+            self.loss(),
             before.join(" AND "),
             sets.join(", ")
         )
@@ -187,7 +188,7 @@ impl Ledger {
     /// Staged rows that are parked are not to be written.
     pub fn hold_back(&self) -> String {
         format!(
-            "DELETE d FROM {} AS d JOIN {} AS p ON {}",
+            "DELETE d FROM {} AS d STRAIGHT_JOIN {} AS p FORCE INDEX (by_key) ON {}",
             Staging::Delta.name(),
             self.parked(),
             equal(&self.key("p."), &self.delta_key())
@@ -231,6 +232,15 @@ impl Ledger {
 
     /// Parks the staged rows whose key came back as another.
     pub fn park_unfit(&self) -> String {
+        format!(
+            "{} JOIN {FIT} AS f ON {} WHERE NOT ({})",
+            self.park_from_delta("the old schema has no such key"),
+            equal(&self.key("f."), &self.delta_key()),
+            self.key_came_back()
+        )
+    }
+
+    fn key_came_back(&self) -> String {
         let same: Vec<String> = self
             .statements
             .projection()
@@ -241,12 +251,52 @@ impl Ledger {
                 same(&format!("f.b{i}"), &format!("f.k{i}"), self.statements.source_column(part))
             })
             .collect();
+        same.join(" AND ")
+    }
+
+    /// Writes the staged rows that the shadow can hold beside its own, and leaves the others staged: nothing is
+    /// ignored, for what is left is parked. Moved rows first, with what was carried.
+    pub fn insert_fitting(&self, moved: bool) -> Vec<String> {
+        let own = self.statements.shadow_key_columns().swap_remove(0);
+        let moved = moved.then(|| self.statements.insert_moved(&Frontier::End));
+        let inserts = moved.into_iter().chain([self.statements.insert_rest(&Frontier::End)]);
+        inserts.map(|insert| format!("{insert} ON DUPLICATE KEY UPDATE {own} = {own}")).collect()
+    }
+
+    /// Staged rows that the shadow has are staged no more.
+    pub fn unstage_written(&self) -> String {
         format!(
-            "{} JOIN {FIT} AS f ON {} WHERE NOT ({})",
-            self.park_from_delta("the old schema has no such key"),
-            equal(&self.key("f."), &self.delta_key()),
-            same.join(" AND ")
+            "DELETE d FROM {} AS d STRAIGHT_JOIN {} ON {}",
+            Staging::Delta.name(),
+            self.statements.shadow_by_key(),
+            self.statements.matches_delta()
         )
+    }
+
+    /// Staged rows with a key that came back as another are staged no more.
+    pub fn unstage_unfit(&self) -> String {
+        format!(
+            "DELETE d FROM {} AS d STRAIGHT_JOIN {FIT} AS f ON {} WHERE NOT ({})",
+            Staging::Delta.name(),
+            equal(&self.key("f."), &self.delta_key()),
+            self.key_came_back()
+        )
+    }
+
+    /// Parks the first of the staged rows, and takes it out of them.
+    pub fn park_first(&self, reason: &str) -> [String; 2] {
+        let order = self.delta_key().join(", ");
+        let names: Vec<String> = self
+            .statements
+            .projection()
+            .key
+            .iter()
+            .map(|k| quote(&self.statements.source_column(k).name))
+            .collect();
+        [
+            format!("{} ORDER BY {order} LIMIT 1", self.park_from_delta(reason)),
+            format!("DELETE FROM {} ORDER BY {} LIMIT 1", Staging::Delta.name(), names.join(", ")),
+        ]
     }
 
     /// Parks all staged rows.
@@ -286,9 +336,9 @@ impl Ledger {
     pub fn forget_losses(&self) -> [String; 2] {
         let of = |staging: Staging, alias: &str, key: Vec<String>| {
             format!(
-                "DELETE l FROM {} AS l JOIN {} AS {alias} ON {}",
-                self.loss(),
+                "DELETE l FROM {} AS {alias} STRAIGHT_JOIN {} AS l FORCE INDEX (by_key) ON {}",
                 staging.name(),
+                self.loss(),
                 equal(&self.key("l."), &key)
             )
         };
@@ -397,7 +447,7 @@ impl Ledger {
     /// Parked rows whose key the shadow has: another row took it while the old schema served.
     pub fn forget_present(&self) -> String {
         format!(
-            "DELETE p FROM {} AS p JOIN {} ON {}",
+            "DELETE p FROM {} AS p STRAIGHT_JOIN {} ON {}",
             self.parked(),
             self.statements.shadow_by_key(),
             self.statements.matches(|i, _| format!("p.k{i}"))
@@ -449,14 +499,9 @@ impl Ledger {
         )
     }
 
-    /// The staged rows are parked no more.
+    /// Those of these rows that the shadow has by now are parked no more.
     pub fn release(&self, first: u64, last: u64) -> String {
-        format!(
-            "DELETE p FROM {} AS p JOIN {} AS d ON {} WHERE p.n BETWEEN {first} AND {last}",
-            self.parked(),
-            Staging::Delta.name(),
-            equal(&self.key("p."), &self.delta_key())
-        )
+        format!("{} WHERE p.n BETWEEN {first} AND {last}", self.forget_present())
     }
 
     fn own(&self) -> impl Iterator<Item = &Column> {
