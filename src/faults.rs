@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The statements that have points: name, and where.
-pub const STATEMENTS: [(&str, &str); 47] = [
+pub const STATEMENTS: [(&str, &str); 53] = [
     ("create.change", "a new change is journaled"),
     ("create.stream", "its stream table is made"),
     ("create.row", "its stream row is made"),
@@ -27,6 +27,7 @@ pub const STATEMENTS: [(&str, &str); 47] = [
     ("shadow.create", "the shadow is made"),
     ("shadow.alter", "the shadow gets the new schema"),
     ("indexes.leave_off", "the new shadow's indexes are left for later"),
+    ("ledger.create", "the ledger's tables are made"),
     ("shadow.drop", "the shadow is dropped at the end"),
     ("batch.start", "a copy batch begins"),
     ("batch.share", "its look at the fence"),
@@ -42,6 +43,11 @@ pub const STATEMENTS: [(&str, &str); 47] = [
     ("window.update", "rows that are there"),
     ("window.insert_moved", "moved rows, with what was set aside"),
     ("window.insert", "new rows"),
+    ("window.park", "a row that the old schema cannot hold goes to the ledger"),
+    ("window.losses", "so does a value"),
+    ("window.release", "parked rows that fit are parked no more"),
+    ("retry.advance", "the position, when parked rows were tried again"),
+    ("retry.commit", "the end of that"),
     ("window.advance", "the position"),
     ("window.commit", "the window ends"),
     ("swap.counter", "the shadow's AUTO_INCREMENT is raised before the lock"),

@@ -266,7 +266,7 @@ impl Driver<'_> {
         let sides = Sides::look(&mut self.session, &self.change).await?;
         let mut other = Session::open(&self.job.server).await?;
         for create in sides.ledger(self.change.id).create() {
-            other.run(&create).await?;
+            other.run_at("ledger.create", &create).await?;
         }
         let made = indexing::leave_off(&self.job.server, &mut other, &self.change, &sides).await?;
         if made.because == Some(indexing::NOT_IN_PLACE) {

@@ -63,6 +63,7 @@ pub struct CommitAt {
 
 impl CommitAt {
     pub const WINDOW: CommitAt = CommitAt { advance: "window.advance", commit: "window.commit" };
+    pub const RETRY: CommitAt = CommitAt { advance: "retry.advance", commit: "retry.commit" };
     pub const SWAP: CommitAt = CommitAt { advance: "swap.advance", commit: "swap.commit" };
 }
 

@@ -15,6 +15,7 @@
 //!
 //! Statements use the ledger's tables by one alias each, because a swap has to lock every alias.
 
+use super::key_range::Frontier;
 use super::statements::{LENIENT, STAGING_MODE, Staging, Statements, collated, define};
 use crate::schema::conversion::{self, Manner};
 use crate::schema::projection::Mapped;
@@ -118,17 +119,17 @@ impl Ledger {
         let moved = self.key("m.").first().map_or_else(String::new, |_| "m.f0 IS NULL".to_owned());
         match self.statements.carries() {
             true => format!(
-                "DELETE p FROM {} AS p JOIN {} AS g ON {} LEFT JOIN {} AS m ON {} WHERE {moved}",
-                self.parked(),
+                "DELETE p FROM {} AS g STRAIGHT_JOIN {} AS p FORCE INDEX (by_key) ON {} LEFT JOIN {} AS m ON {} WHERE {moved}",
                 Staging::Gone.name(),
+                self.parked(),
                 equal(&self.key("p."), &self.key("g.")),
                 Staging::Moved.name(),
                 equal(&self.key_before(), &self.key("p.")),
             ),
             false => format!(
-                "DELETE p FROM {} AS p JOIN {} AS g ON {}",
-                self.parked(),
+                "DELETE p FROM {} AS g STRAIGHT_JOIN {} AS p FORCE INDEX (by_key) ON {}",
                 Staging::Gone.name(),
+                self.parked(),
                 equal(&self.key("p."), &self.key("g.")),
             ),
         }
@@ -139,9 +140,9 @@ impl Ledger {
         let sets: Vec<String> =
             self.key("p.").iter().zip(self.key("m.")).map(|(p, m)| format!("{p} = {m}")).collect();
         format!(
-            "UPDATE {} AS p JOIN {} AS m ON {} SET {}",
-            self.parked(),
+            "UPDATE {} AS m STRAIGHT_JOIN {} AS p FORCE INDEX (by_key) ON {} SET {}",
             Staging::Moved.name(),
+            self.parked(),
             equal(&self.key("p."), &self.key_before()),
             sets.join(", ")
         )
@@ -159,9 +160,9 @@ impl Ledger {
         let sets: Vec<String> =
             self.key("l.").iter().zip(self.key("m.")).map(|(l, m)| format!("{l} = {m}")).collect();
         format!(
-            "UPDATE {} AS l JOIN {} AS m ON {} SET {}",
-            self.loss(),
+            "UPDATE {} AS m STRAIGHT_JOIN {} AS l FORCE INDEX (by_key) ON {} SET {}",
             Staging::Moved.name(),
+            self.loss(),
             before.join(" AND "),
             sets.join(", ")
         )
@@ -170,15 +171,15 @@ impl Ledger {
     /// Staged rows that are parked are not to be written.
     pub fn hold_back(&self) -> String {
         format!(
-            "DELETE d FROM {} AS d JOIN {} AS p ON {}",
+            "DELETE d FROM {} AS d STRAIGHT_JOIN {} AS p FORCE INDEX (by_key) ON {}",
             Staging::Delta.name(),
             self.parked(),
             equal(&self.key("p."), &self.delta_key())
         )
     }
 
-    /// Parks the staged rows whose key would be stored as another, if there can be any.
-    pub fn park_unfit(&self) -> Option<String> {
+    /// The condition under which a staged key is stored as what it is; `None` if every key is.
+    fn key_fits(&self) -> Option<String> {
         let projection = self.statements.projection();
         let fits: Vec<String> = projection
             .key
@@ -188,9 +189,54 @@ impl Ledger {
                 conversion::fits(self.statements.source_column(part), &part.target, &value)
             })
             .collect();
-        (!fits.is_empty()).then(|| {
-            format!("{} WHERE NOT ({})", self.park("the old schema has no such key"), fits.join(" AND "))
-        })
+        (!fits.is_empty()).then(|| fits.join(" AND "))
+    }
+
+    /// Parks the staged rows whose key would be stored as another, if there can be any.
+    pub fn park_unfit(&self) -> Option<String> {
+        let fits = self.key_fits()?;
+        Some(format!("{} WHERE NOT ({fits})", self.park("the old schema has no such key")))
+    }
+
+    /// Writes the staged rows that the shadow can hold beside its own, and leaves the others staged: nothing is
+    /// ignored, for what is left is parked. Moved rows first, with what was carried.
+    pub fn insert_fitting(&self, moved: bool) -> Vec<String> {
+        let own = self.statements.shadow_key_columns().swap_remove(0);
+        let moved = moved.then(|| self.statements.insert_moved(&Frontier::End));
+        let inserts = moved.into_iter().chain([self.statements.insert_rest(&Frontier::End)]);
+        inserts.map(|insert| format!("{insert} ON DUPLICATE KEY UPDATE {own} = {own}")).collect()
+    }
+
+    /// Staged rows that the shadow has are staged no more.
+    pub fn unstage_written(&self) -> String {
+        format!(
+            "DELETE d FROM {} AS d STRAIGHT_JOIN {} ON {}",
+            Staging::Delta.name(),
+            self.statements.shadow_by_key(),
+            self.statements.matches_delta()
+        )
+    }
+
+    /// Staged rows with a key that the shadow cannot have are staged no more.
+    pub fn unstage_unfit(&self) -> Option<String> {
+        let fits = self.key_fits()?;
+        Some(format!("DELETE d FROM {} AS d WHERE NOT ({fits})", Staging::Delta.name()))
+    }
+
+    /// Parks the first of the staged rows, and takes it out of them.
+    pub fn park_first(&self, reason: &str) -> [String; 2] {
+        let order = self.delta_key().join(", ");
+        let names: Vec<String> = self
+            .statements
+            .projection()
+            .key
+            .iter()
+            .map(|k| quote(&self.statements.source_column(k).name))
+            .collect();
+        [
+            format!("{} ORDER BY {order} LIMIT 1", self.park(reason)),
+            format!("DELETE FROM {} ORDER BY {} LIMIT 1", Staging::Delta.name(), names.join(", ")),
+        ]
     }
 
     /// Parks all staged rows.
@@ -226,9 +272,9 @@ impl Ledger {
     pub fn forget_losses(&self) -> [String; 2] {
         let of = |staging: Staging, alias: &str, key: Vec<String>| {
             format!(
-                "DELETE l FROM {} AS l JOIN {} AS {alias} ON {}",
-                self.loss(),
+                "DELETE l FROM {} AS {alias} STRAIGHT_JOIN {} AS l FORCE INDEX (by_key) ON {}",
                 staging.name(),
+                self.loss(),
                 equal(&self.key("l."), &key)
             )
         };
@@ -337,7 +383,7 @@ impl Ledger {
     /// Parked rows whose key the shadow has: another row took it while the old schema served.
     pub fn forget_present(&self) -> String {
         format!(
-            "DELETE p FROM {} AS p JOIN {} ON {}",
+            "DELETE p FROM {} AS p STRAIGHT_JOIN {} ON {}",
             self.parked(),
             self.statements.shadow_by_key(),
             self.statements.matches(|i, _| format!("p.k{i}"))
@@ -389,14 +435,9 @@ impl Ledger {
         )
     }
 
-    /// The staged rows are parked no more.
+    /// Those of these rows that the shadow has by now are parked no more.
     pub fn release(&self, first: u64, last: u64) -> String {
-        format!(
-            "DELETE p FROM {} AS p JOIN {} AS d ON {} WHERE p.n BETWEEN {first} AND {last}",
-            self.parked(),
-            Staging::Delta.name(),
-            equal(&self.key("p."), &self.delta_key())
-        )
+        format!("{} WHERE p.n BETWEEN {first} AND {last}", self.forget_present())
     }
 
     fn own(&self) -> impl Iterator<Item = &Column> {

@@ -21,6 +21,8 @@ mod interruption;
 mod journal_lost;
 mod large_transaction;
 mod ledger;
+#[cfg(debug_assertions)]
+mod ledger_faults;
 mod ledger_random;
 mod long_rows;
 mod private_server;

@@ -11,7 +11,9 @@ use crate::rows::statements::Staging;
 use crate::session::{Remedy, SqlError, number};
 
 /// Parked rows that are tried together.
-const TRIED_MAX: usize = 500;
+const TRIED_MAX: usize = 2_000;
+/// Rows of a window that are parked with the server's own words. A refusal names fewer.
+const EXPLAINED_MAX: u64 = 20;
 /// Rows with lost values that are looked at together.
 const RENEWED_MAX: u64 = 1_000;
 
@@ -112,7 +114,7 @@ impl Applier {
         }
         self.on_record.losses = true;
         for statement in ledger.record_losses() {
-            self.session.run(&statement).await?;
+            self.session.run_at("window.losses", &statement).await?;
         }
         Ok(())
     }
@@ -140,7 +142,7 @@ impl Applier {
             self.session.run(&format!("DELETE FROM {}", Staging::Delta.name())).await?;
             let staged = self.stage_delta(plan, piece.iter().copied()).await?;
             self.session.run("SAVEPOINT before_piece").await?;
-            let Some(reason) = refusal(self.write_staged(moved, staged, kept).await)? else { continue };
+            let Some(reason) = refusal(self.write_fitting(moved, staged, kept).await)? else { continue };
             self.session.run("ROLLBACK TO SAVEPOINT before_piece").await?;
             if piece.len() == 1 {
                 self.park(&reason).await?;
@@ -153,18 +155,46 @@ impl Applier {
         Ok(())
     }
 
-    async fn write_staged(&mut self, moved: u64, staged: u64, kept: u64) -> Result<(), ApplyError> {
-        if staged > self.hold_back(staged).await? {
-            self.insert(moved, &Frontier::End).await?;
-            self.put_back(kept).await?;
-            self.record_losses().await?;
+    /// Writes the staged rows, and parks those that are in each other's way, or in the way of others: in one go,
+    /// however many. Of what else a row may be refused for, the server speaks of one row only: an error.
+    async fn write_fitting(&mut self, moved: u64, staged: u64, kept: u64) -> Result<(), ApplyError> {
+        let rows = staged - self.hold_back(staged).await?;
+        if rows == 0 {
+            return Ok(());
         }
-        Ok(())
+        for insert in self.ledger.insert_fitting(moved > 0) {
+            self.session.run_at("window.insert", &insert).await?;
+        }
+        self.record_losses().await?;
+        let written = self.session.run(&self.ledger.unstage_written()).await?.affected;
+        self.park_in_the_way(rows.saturating_sub(written)).await?;
+        // Not before: it may give a unique value away.
+        self.put_back(kept).await
+    }
+
+    /// Parks the staged rows, the first of them with the server's own words.
+    async fn park_in_the_way(&mut self, rows: u64) -> Result<(), ApplyError> {
+        for _ in 0..rows.min(EXPLAINED_MAX) {
+            let insert = self.statements.insert_rest(&Frontier::End);
+            let reason = match self.session.run(&insert).await {
+                Err(error) if error.remedy() == Remedy::Duplicate => error.to_string(),
+                Err(error) => return Err(error.into()),
+                Ok(_) => return Err(ApplyError::Changed("rows that were refused have been accepted".into())),
+            };
+            self.on_record.parked = true;
+            for statement in self.ledger.park_first(&reason) {
+                self.session.run_at("window.park", &statement).await?;
+            }
+        }
+        match rows > EXPLAINED_MAX {
+            true => Ok(self.park("another row of the old table has the same value for a unique key").await?),
+            false => Ok(()),
+        }
     }
 
     async fn park(&mut self, reason: &str) -> Result<(), SqlError> {
         self.on_record.parked = true;
-        self.session.run(&self.ledger.park(reason)).await.map(|_| ())
+        self.session.run_at("window.park", &self.ledger.park(reason)).await.map(|_| ())
     }
 
     /// Tries all parked rows again, as the live table has them now. Returns how many the shadow took.
@@ -179,12 +209,13 @@ impl Applier {
         let mut taken = 0;
         while let Some(piece) = pieces.pop() {
             let (Some(&first), Some(&last)) = (piece.first(), piece.last()) else { continue };
-            match refusal(self.try_parked(first, last).await)? {
-                None => {
-                    self.commit(&CommitAt::WINDOW, fence, position).await?;
-                    taken += piece.len() as u64;
+            match split(self.try_parked(first, last).await)? {
+                Ok(0) => self.rollback().await?,
+                Ok(rows) => {
+                    self.commit(&CommitAt::RETRY, fence, position).await?;
+                    taken += rows;
                 }
-                Some(_) => {
+                Err(_) => {
                     self.rollback().await?;
                     if piece.len() > 1 {
                         let (one, other) = piece.split_at(piece.len() / 2);
@@ -199,7 +230,8 @@ impl Applier {
         Ok(taken)
     }
 
-    async fn try_parked(&mut self, first: u64, last: u64) -> Result<(), ApplyError> {
+    /// Returns how many the shadow took.
+    async fn try_parked(&mut self, first: u64, last: u64) -> Result<u64, ApplyError> {
         self.clear_staging().await?;
         let ledger = self.ledger.clone();
         self.staged = self.staging().collect();
@@ -207,8 +239,20 @@ impl Applier {
         if self.statements.carries() {
             self.session.run(&ledger.carry_parked(first, last)).await?;
         }
-        self.session.run(&ledger.release(first, last)).await?;
-        self.write_staged(u64::from(self.statements.carries()), staged, 0).await
+        if staged == 0 {
+            return Ok(0);
+        }
+        if let Some(unstage_unfit) = ledger.unstage_unfit() {
+            self.session.run(&unstage_unfit).await?;
+        }
+        for insert in ledger.insert_fitting(self.statements.carries()) {
+            self.session.run(&insert).await?;
+        }
+        let taken = self.session.run_at("window.release", &ledger.release(first, last)).await?.affected;
+        if taken > 0 {
+            self.record_losses().await?;
+        }
+        Ok(taken)
     }
 
     /// Brings the ledger up to date after a time in which the old schema served, and nothing was put on record.
@@ -273,6 +317,14 @@ fn refusal(written: Result<(), ApplyError>) -> Result<Option<String>, ApplyError
             Ok(Some(error.to_string()))
         }
         Err(other) => Err(other),
+    }
+}
+
+/// The inner error: the server would not take some rows.
+fn split<T>(written: Result<T, ApplyError>) -> Result<Result<T, String>, ApplyError> {
+    match written {
+        Ok(done) => Ok(Ok(done)),
+        Err(error) => refusal(Err(error)).map(|why| Err(why.unwrap_or_default())),
     }
 }
 
