@@ -19,6 +19,7 @@ mod journal_lost;
 mod large_transaction;
 mod ledger;
 mod long_rows;
+mod parallel_copy;
 mod private_server;
 mod projection;
 mod retention;
