@@ -152,6 +152,10 @@ pub struct Migrate {
     /// How long a copy batch should take; no snapshot is held longer
     #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = humantime::parse_duration)]
     pub batch_time: Duration,
+    /// Batches that are copied side by side [default: as many as the server's machine has cores, where they are known, at
+    /// most 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=16), conflicts_with = "resume")]
+    pub copy_threads: Option<u64>,
     /// How long an attempt to lock the tables may wait, and the application with it
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = whole_seconds)]
     pub cutover_lock_timeout: Duration,

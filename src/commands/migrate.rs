@@ -96,6 +96,7 @@ async fn begin(
             Defer::Always => DeferIndexes::Always,
             Defer::Never => DeferIndexes::Never,
         },
+        copy_threads: migrate.copy_threads,
         ..Options::default()
     };
     let statement = match alter.table {

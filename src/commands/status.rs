@@ -22,7 +22,7 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
     let (mut session, change) = context.change(id).await?;
     let owner = fence::owner(&mut session, id).await.map_err(sql_error)?;
     let events = store::events(&mut session, id).await.map_err(sql_error)?;
-    let copied = store::copied(&mut session, id).await.map_err(store_error)?;
+    let rows_copied = store::rows_copied(&mut session, id).await.map_err(sql_error)?;
     let serving = match change.state.ended() {
         true => None,
         false => sides::serving(&mut session, &change)
@@ -62,7 +62,7 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
         serving,
         verdict: verdict(&signs),
         owner: owner.as_ref(),
-        rows_copied: copied.rows,
+        rows_copied,
         ledger,
         shortage,
         events: &events,

@@ -15,9 +15,10 @@ use crate::lifecycle::notice::Notice;
 use crate::lifecycle::retention::shortage;
 use crate::mysql::apply::{Applier, Form};
 use crate::mysql::binlog::stream::{self, Reader};
-use crate::mysql::copy;
 use crate::mysql::retention;
+use crate::mysql::{copy, indexes};
 use crate::rows::compaction::Compaction;
+use crate::rows::coverage::Coverage;
 use crate::rows::gtid_set::{GtidSet, Source};
 use crate::rows::key_range::Frontier;
 use crate::rows::pacing::Pacing;
@@ -57,6 +58,22 @@ impl Care {
     }
 }
 
+/// Side by side more batches than this would only wait for each other.
+const THREADS_MAX: u64 = 4;
+/// Where the server's cores are not known.
+const THREADS_UNKNOWN: u64 = 2;
+
+async fn threads(server: &Server, session: &mut Session, change: &Change) -> Result<usize, Trouble> {
+    let threads = match change.options.copy_threads {
+        Some(threads) => threads,
+        None => match indexes::machine(server, session).await? {
+            Some((cores, _)) => cores.min(THREADS_MAX),
+            None => THREADS_UNKNOWN,
+        },
+    };
+    Ok(usize::try_from(threads.max(1)).unwrap_or(1))
+}
+
 pub struct Line {
     pub server: Server,
     pub change: Change,
@@ -67,18 +84,25 @@ pub struct Line {
     pub stop: watch::Receiver<bool>,
     /// For the journal and for looking at the server. Never holds a transaction open between two calls.
     pub control: Session,
-    /// For the snapshots of copy batches and the lookup of their bounds.
-    pub copier: Session,
+    /// Looks up the bounds of batches.
+    pub scout: Session,
+    /// For copy batches; those that are at none.
+    pub copiers: Vec<Session>,
+    /// So many batches may be copied side by side.
+    pub threads: usize,
+    /// The last round met something: one batch at a time, so that no batch is in the way of another.
+    pub careful: bool,
     pub applier: Applier,
     pub reader: Reader,
     pub sides: Sides,
     /// Up to here everything has been applied. May be ahead of the journal by transactions without our rows.
     pub position: GtidSet,
+    /// What has been copied, and the same as a condition.
+    pub coverage: Coverage,
     pub frontier: Frontier,
     /// No row of the shadow is from after the position.
     pub exact: bool,
     pub pacing: Pacing,
-    pub batches: u64,
     pub copied: u64,
     /// One-row batches in a row whose duplicate could be neither proven nor ruled out.
     pub conflicts: u32,
@@ -92,6 +116,8 @@ pub struct Line {
     /// When parked rows are tried again.
     pub retry_at: Instant,
     pub applied: u64,
+    /// The time that writing windows has taken.
+    pub applying: Duration,
     /// What the onlooker knows of it.
     pub told_applied: Option<u64>,
     pub saved_at: Instant,
@@ -107,12 +133,9 @@ impl Line {
         let mut control = Session::open(server).await?;
         let sides = Sides::look(&mut control, change).await?;
         let position = store::position(&mut control, change.id).await?;
-        let copied = store::copied(&mut control, change.id).await?;
-        let frontier = match copied.hi {
-            None => Frontier::Start,
-            Some(Some(key)) => Frontier::At(key),
-            Some(None) => Frontier::End,
-        };
+        let coverage = store::coverage(&mut control, change.id).await?;
+        let copied = store::rows_copied(&mut control, change.id).await?;
+        let threads = threads(server, &mut control, change).await?;
         let statements = sides.statements();
         let literals = copy::key_literals(&statements, "d")
             .ok_or_else(|| Trouble::Definite(Told::new("the key has a type that cannot be paged by")))?;
@@ -125,17 +148,20 @@ impl Line {
             lost: ownership.lost.clone(),
             onlooker: job.onlooker.clone(),
             stop: job.stop.clone(),
-            copier: Session::open(server).await?,
+            scout: Session::open(server).await?,
+            copiers: Vec::new(),
+            threads,
+            careful: false,
             applier: Applier::open(server, statements, sides.ledger(change.id), sides.keeps_ledger()).await?,
             control,
             reader,
             sides,
             position,
-            frontier,
+            frontier: coverage.frontier(),
+            coverage,
             exact: false,
             pacing: Pacing::new(change.options.batch()),
-            batches: copied.batches,
-            copied: copied.rows,
+            copied,
             conflicts: 0,
             literals,
             net: Compaction::new(),
@@ -144,6 +170,7 @@ impl Line {
             told_parked: 0,
             retry_at: now,
             applied: 0,
+            applying: Duration::ZERO,
             told_applied: None,
             saved_at: now,
             asked_at: now,

@@ -2,8 +2,7 @@
 //!
 //! # The claim
 //!
-//! At the end of a catch-up at position P, the shadow restricted to keys ≤ frontier equals projection(live at
-//! P). `tests/model` holds it without a server, and shows that each of these is needed:
+//! At the end of a catch-up at position P, the shadow restricted to copied keys equals projection(live at P). `tests/model` holds it without a server, and shows that each of these is needed:
 //!
 //! * **Gate.** Before a round, everything the stream has delivered is waited for in `gtid_executed`. MySQL sends
 //!   an event before the row is visible; without the gate, a row that was delivered, skipped as above the
@@ -11,7 +10,12 @@
 //! * **Target.** The catch-up goes on until position ⊇ `gtid_executed` read *after* the round's last batch
 //!   committed. With ordered commits, whatever a snapshot has seen was in an earlier or the same commit group
 //!   as the batch's own transaction, so it is in that set, and is replayed.
-//! * **Frontier.** Only keys ≤ frontier are inserted; the rest will be copied, from a snapshot that has them.
+//! * **Frontier.** Only rows in copied ranges are inserted; the rest will be copied, from a snapshot that has them.
+//! * **Ranges.** Batches run side by side, and end in any order. A round ends when all that were begun have ended, so
+//!   that the target is behind each of them. As a rule what they copied is then one range from the lowest key on. When
+//!   one failed, or a process died, ranges above it stay copied: each is exact by itself, by the argument above, as
+//!   long as the stream follows exactly those ranges. So both bounds of a batch are journaled with its rows, and the
+//!   highest copied key is no frontier. What lies between is copied next, from its own snapshot; nothing twice.
 //! * **The end.** The copy ends with a batch that has no upper bound, when fewer rows than a batch are left. From
 //!   then on rows of any key are applied. What was inserted above the last key before the gate is visible to
 //!   that batch; what comes later is delivered after it.
@@ -24,20 +28,26 @@
 //! cases the live table must have both rows at one moment, and an empty twin of the shadow refuse the two: so the
 //! message names them, and one that was mended meanwhile is none.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
 
 use super::line::{Care, Line};
 use super::trouble::Trouble;
 use crate::error::Told;
+use crate::journal::fence::FenceError;
 use crate::journal::store;
 use crate::lifecycle::notice::Notice;
 use crate::mysql::apply::{CommitAt, Form};
 use crate::mysql::binlog::reading::Beat;
 use crate::mysql::copy;
 use crate::mysql::duplicate::{self, Meeting, Verdict};
+use crate::rows::coverage::{Copied, Gap};
 use crate::rows::gtid_set::{GtidSet, Source};
-use crate::rows::key_range::{Bound, Frontier};
+use crate::rows::statements::Statements;
 use crate::schema::table::string_literal;
+use crate::session::Session;
 
 /// Batches are copied for so long before a catch-up, so that the backlog stays small.
 const ROUND: Duration = Duration::from_secs(2);
@@ -62,6 +72,21 @@ enum Until<'t> {
     Quiet,
 }
 
+/// A range that is to be copied in one transaction.
+struct Batch {
+    range: Copied,
+    /// It had so many rows at most when it was looked up.
+    rows: u64,
+}
+
+/// A batch that was committed, or rolled back.
+struct Ended {
+    session: Session,
+    batch: Batch,
+    result: Result<u64, FenceError>,
+    took: Duration,
+}
+
 impl Until<'_> {
     /// What is yet to come before it is met. Kept instead of asked for: a set of transactions may have thousands of holes,
     /// and the stream thousands of transactions a second.
@@ -78,7 +103,7 @@ impl Line {
     pub async fn copy(&mut self) -> Result<(), Trouble> {
         // Batches of an earlier run may have rows from after the position.
         self.catch_up_with_server().await?;
-        while self.frontier != Frontier::End {
+        while !self.coverage.complete() {
             self.breathe().await?;
             self.round().await?;
         }
@@ -87,23 +112,102 @@ impl Line {
 
     async fn round(&mut self) -> Result<(), Trouble> {
         self.gate().await?;
-        let started = Instant::now();
-        while self.frontier != Frontier::End && started.elapsed() < ROUND && !*self.stop.borrow() {
-            match self.batch().await {
-                Ok(()) => self.conflicts = 0,
-                Err(Trouble::Duplicate(why)) => {
-                    self.conflict_in_batch(&why).await?;
-                    break;
+        let failed = self.batches().await?;
+        self.frontier = self.coverage.frontier();
+        self.careful = failed.is_some();
+        match failed {
+            None => self.conflicts = 0,
+            Some((batch, Trouble::Duplicate(why))) => self.conflict_in_batch(&batch, &why).await?,
+            Some((batch, Trouble::Misfit(why))) => self.misfit_in_batch(&batch, &why).await?,
+            Some((batch, Trouble::Locked(_))) => self.pacing.halve(batch.rows),
+            Some((_, trouble)) => return Err(trouble),
+        }
+        self.catch_up_with_server().await
+    }
+
+    /// Copies batches until the round is over or one fails, and waits for all that have begun. Returns the lowest that
+    /// failed.
+    async fn batches(&mut self) -> Result<Option<(Batch, Trouble)>, Trouble> {
+        let (started, before) = (Instant::now(), self.copied);
+        let statements = Arc::new(self.applier.statements().clone());
+        let mut gap = self.coverage.gap();
+        // A hole is filled in order: what is copied above a piece that fails would leave no room for it.
+        let at_once =
+            if self.careful || gap.as_ref().is_some_and(|gap| !gap.open()) { 1 } else { self.threads };
+        let mut running = JoinSet::new();
+        let mut next: Option<Batch> = None;
+        let mut failed: Option<(Batch, Trouble)> = None;
+        loop {
+            let over = failed.is_some() || started.elapsed() >= ROUND || *self.stop.borrow();
+            if !over && next.is_none() {
+                // While others are being copied.
+                (next, gap) = self.cut(&statements, gap).await?;
+            }
+            if !over
+                && running.len() < at_once
+                && let Some(batch) = next.take()
+            {
+                self.exact = false;
+                self.begin(&mut running, &statements, batch).await?;
+                continue;
+            }
+            let Some(ended) = running.join_next().await else { return Ok(failed) };
+            let Ended { session, batch, result, took } =
+                ended.map_err(|e| Trouble::Lost(format!("a copy batch came to no end: {e}")))?;
+            self.copiers.push(session);
+            match result.map_err(Trouble::from) {
+                Ok(rows) => {
+                    self.copied += rows;
+                    if batch.range.hi.is_some() {
+                        self.pacing.took(rows, took);
+                    }
+                    self.coverage.add(batch.range);
+                    let seconds = started.elapsed().as_secs_f64().max(1e-6);
+                    self.tell_copied((self.copied - before) as f64 / seconds);
                 }
-                Err(Trouble::Misfit(why)) => self.misfit_in_batch(&why).await?,
-                Err(Trouble::Locked(_)) => {
-                    self.pacing.halve();
-                    break;
+                Err(trouble @ (Trouble::Duplicate(_) | Trouble::Misfit(_) | Trouble::Locked(_))) => {
+                    let lower =
+                        failed.as_ref().is_none_or(|(other, _)| batch.range.place < other.range.place);
+                    if lower {
+                        failed = Some((batch, trouble));
+                    }
                 }
                 Err(trouble) => return Err(trouble),
             }
         }
-        self.catch_up_with_server().await
+    }
+
+    /// The next batch of a gap, and what is left of that.
+    async fn cut(
+        &mut self,
+        statements: &Statements,
+        gap: Option<Gap>,
+    ) -> Result<(Option<Batch>, Option<Gap>), Trouble> {
+        let Some(gap) = gap else { return Ok((None, None)) };
+        let rows = self.pacing.rows();
+        let (lo, hi) = (gap.lo.as_ref(), gap.hi.as_ref());
+        let bound = copy::boundary(&mut self.scout, statements, &self.literals, lo, hi, rows).await?;
+        let (range, rest) = gap.take(bound);
+        Ok((Some(Batch { range, rows }), rest))
+    }
+
+    async fn begin(
+        &mut self,
+        running: &mut JoinSet<Ended>,
+        statements: &Arc<Statements>,
+        batch: Batch,
+    ) -> Result<(), Trouble> {
+        let mut session = match self.copiers.pop() {
+            Some(session) => session,
+            None => Session::open(&self.server).await?,
+        };
+        let (statements, fence) = (Arc::clone(statements), self.fence);
+        running.spawn(async move {
+            let started = Instant::now();
+            let result = copy::batch(&mut session, &statements, fence, &batch.range).await;
+            Ended { session, batch, result, took: started.elapsed() }
+        });
+        Ok(())
     }
 
     async fn gate(&mut self) -> Result<(), Trouble> {
@@ -115,35 +219,10 @@ impl Line {
         Ok(())
     }
 
-    async fn batch(&mut self) -> Result<(), Trouble> {
-        let lo: Option<Bound> = match &self.frontier {
-            Frontier::Start => None,
-            Frontier::At(key) => Some(key.clone()),
-            Frontier::End => return Ok(()),
-        };
-        let statements = self.applier.statements();
-        let rows = self.pacing.rows();
-        let hi = copy::boundary(&mut self.copier, statements, &self.literals, lo.as_ref(), rows).await?;
-        let started = Instant::now();
-        let fence = self.fence;
-        let seq = self.batches + 1;
-        let copied = copy::batch(&mut self.copier, statements, fence, seq, lo.as_ref(), hi.as_ref()).await?;
-        let elapsed = started.elapsed();
-        self.exact = false;
-        self.batches = seq;
-        self.copied += copied;
-        if hi.is_some() {
-            self.pacing.took(copied, elapsed);
-        }
-        self.frontier = hi.map_or(Frontier::End, Frontier::At);
-        self.tell_copied(copied as f64 / elapsed.as_secs_f64().max(1e-6));
-        Ok(())
-    }
-
     fn tell_copied(&mut self, rows_per_s: f64) {
         let (rows, estimate) = (self.copied, self.change.rows_estimate);
         let left = estimate.saturating_sub(rows) as f64;
-        let ended = self.frontier == Frontier::End;
+        let ended = self.coverage.complete();
         let notice = Notice::Copied {
             rows,
             // Reached only at the end: the server's estimate may be too low.
@@ -155,17 +234,14 @@ impl Line {
     }
 
     /// The batch was rolled back. Halved until it is one row, which can be named.
-    async fn misfit_in_batch(&mut self, why: &str) -> Result<(), Trouble> {
-        if self.pacing.rows() > 1 {
-            self.pacing.halve();
+    async fn misfit_in_batch(&mut self, batch: &Batch, why: &str) -> Result<(), Trouble> {
+        self.pacing.halve(batch.rows);
+        if batch.rows > 1 {
             return Ok(());
         }
-        let lo = match &self.frontier {
-            Frontier::At(key) => Some(key),
-            Frontier::Start | Frontier::End => None,
-        };
+        let (lo, hi) = (batch.range.lo.as_ref(), batch.range.hi.as_ref());
         let statements = self.applier.statements();
-        let row = copy::boundary(&mut self.copier, statements, &self.literals, lo, 1).await?;
+        let row = copy::boundary(&mut self.scout, statements, &self.literals, lo, hi, 1).await?;
         let key = row.map_or_else(String::new, |key| key.join(", "));
         Err(Trouble::Definite(Told::new(format!(
             "the row with the key ({key}) does not fit the new schema: {why}"
@@ -174,18 +250,15 @@ impl Line {
 
     /// The batch was rolled back. It is tried again after a catch-up, smaller; and a batch of one row is asked
     /// whether its duplicate is one.
-    async fn conflict_in_batch(&mut self, why: &str) -> Result<(), Trouble> {
-        if self.pacing.rows() > 1 {
-            self.pacing.halve();
+    async fn conflict_in_batch(&mut self, batch: &Batch, why: &str) -> Result<(), Trouble> {
+        self.pacing.halve(batch.rows);
+        if batch.rows > 1 {
             return Ok(());
         }
         self.catch_up_with_server().await?;
-        let lo = match &self.frontier {
-            Frontier::At(key) => Some(key),
-            Frontier::Start | Frontier::End => None,
-        };
+        let lo = batch.range.lo.as_ref();
         let statements = self.applier.statements();
-        match duplicate::meet_first(&mut self.copier, statements, lo).await? {
+        match duplicate::meet_first(&mut self.scout, statements, lo).await? {
             Some(meeting) => self.judge(&meeting, why, self.conflicts >= CONFLICTS_MAX).await,
             None => Ok(()),
         }
@@ -194,7 +267,7 @@ impl Line {
     /// Whether two rows that met are a duplicate. `believed` is whether they are where that cannot be tried.
     async fn judge(&mut self, meeting: &Meeting, why: &str, believed: bool) -> Result<(), Trouble> {
         let statements = self.applier.statements();
-        let verdict = duplicate::judge(&mut self.copier, statements, &self.sides.shadow, meeting).await?;
+        let verdict = duplicate::judge(&mut self.scout, statements, &self.sides.shadow, meeting).await?;
         let Meeting { one, other } = meeting;
         match verdict {
             Verdict::Proven(pair) => Err(Trouble::Definite(Told::new(pair))),
@@ -431,7 +504,9 @@ impl Line {
             return Ok(());
         }
         let plan = self.reader.plan().ok_or_else(|| Trouble::Lost("rows without a table map".into()))?;
+        let started = Instant::now();
         self.applier.apply(&plan, &self.net, &self.frontier, self.care.form).await?;
+        self.applying += started.elapsed();
         self.applied += self.net.changes();
         self.net.clear();
         Ok(())

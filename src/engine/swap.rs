@@ -86,8 +86,11 @@ impl Line {
             return Err(Trouble::Lost("the server has become read-only".into()));
         }
         let freeze_point = store::freeze_point(self.applier.session()).await?;
+        self.applying = Duration::ZERO;
         let reached = self.drain(&freeze_point, started + DRAIN_MAX).await?;
+        let committing = Instant::now();
         self.applier.commit(&CommitAt::SWAP, self.fence, &reached).await?;
+        let applying = self.applying + committing.elapsed();
         self.position = reached;
         if !accept_parked && self.applier.parked().await? > 0 {
             return Err(Trouble::Locked("a row had to be parked just before".into()));
@@ -97,7 +100,8 @@ impl Line {
         swap.rename(self.applier.session()).await?;
         swap.unlock(self.applier.session()).await?;
         Ok(Freeze {
-            drain_ms: milliseconds(drained - started),
+            drain_ms: milliseconds((drained - started).saturating_sub(applying)),
+            apply_ms: milliseconds(applying),
             rename_ms: milliseconds(drained.elapsed()),
             ..Freeze::default()
         })

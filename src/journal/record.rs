@@ -25,6 +25,9 @@ pub struct Options {
     pub postpone_cutover: bool,
     #[serde(default)]
     pub defer_indexes: DeferIndexes,
+    /// Batches that are copied side by side; `None`: as the machine allows.
+    #[serde(default)]
+    pub copy_threads: Option<u64>,
 }
 
 /// Whether indexes are built after the copy.
@@ -53,6 +56,7 @@ impl Default for Options {
             accept_parked: false,
             postpone_cutover: false,
             defer_indexes: DeferIndexes::Auto,
+            copy_threads: None,
         }
     }
 }
@@ -162,15 +166,6 @@ pub fn shadow_name(id: u64, table: &TableName, side: &str) -> TableName {
     let room = NAME_MAX - prefix.len() - suffix.len();
     let middle: String = table.table.chars().take(room).collect();
     TableName::new(&table.schema, format!("{prefix}{middle}{suffix}"))
-}
-
-/// How far the copy has come, from `_rsc.batch`.
-#[derive(Clone, Debug, Default)]
-pub struct Copied {
-    pub batches: u64,
-    pub rows: u64,
-    /// `None`: nothing copied; `Some(None)`: all; else the last key as SQL literals.
-    pub hi: Option<Option<Vec<String>>>,
 }
 
 /// The process that drives a change.

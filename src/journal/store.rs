@@ -4,10 +4,12 @@ use mysql_async::Row;
 use serde_json::Value;
 
 use super::fence::{Fence, FenceError};
-use super::record::{Answer, COLUMNS, Change, Copied, Request, Unreadable, stream_table};
+use super::record::{Answer, COLUMNS, Change, Request, Unreadable, stream_table};
 use crate::journal::record::Options;
 use crate::lifecycle::state::{Serving, State};
+use crate::rows::coverage::{Copied, Coverage};
 use crate::rows::gtid_set::GtidSet;
+use crate::rows::key_range::Bound;
 use crate::rows::ledger::{loss_table, parked_table};
 use crate::schema::table::{Table, string_literal};
 use crate::session::{Session, SqlError, number, text};
@@ -281,31 +283,40 @@ fn read(set: Option<String>) -> Result<GtidSet, StoreError> {
 }
 
 /// The statement that records a batch; it runs in the transaction of the batch's rows.
-pub fn record_batch(id: u64, seq: u64, hi: Option<&[String]>, rows: u64, elapsed_ms: f64) -> String {
-    let hi =
-        hi.map_or("NULL".into(), |bound| string_literal(&serde_json::to_string(bound).unwrap_or_default()));
+pub fn record_batch(id: u64, range: &Copied, rows: u64, elapsed_ms: f64) -> String {
+    let bound = |bound: &Option<Bound>| match bound {
+        Some(bound) => string_literal(&serde_json::to_string(bound).unwrap_or_default()),
+        None => "NULL".into(),
+    };
     format!(
-        "INSERT INTO `_rsc`.`batch` (change_id, seq, hi, rows_copied, elapsed_ms) \
-         VALUES ({id}, {seq}, {hi}, {rows}, {elapsed_ms:.3})"
+        "INSERT INTO `_rsc`.`batch` (change_id, seq, lo, hi, rows_copied, elapsed_ms) \
+         VALUES ({id}, {}, {}, {}, {rows}, {elapsed_ms:.3})",
+        range.place,
+        bound(&range.lo),
+        bound(&range.hi),
     )
 }
 
-pub async fn copied(session: &mut Session, id: u64) -> Result<Copied, StoreError> {
-    let sum = session
-        .first(&format!("SELECT COUNT(*), SUM(rows_copied) FROM `_rsc`.`batch` WHERE change_id = {id}"))
-        .await?;
-    let last = session
-        .first(&format!("SELECT hi FROM `_rsc`.`batch` WHERE change_id = {id} ORDER BY seq DESC LIMIT 1"))
-        .await?;
-    Ok(Copied {
-        batches: sum.as_ref().and_then(|row| number(row, 0)).unwrap_or(0),
-        rows: sum.as_ref().and_then(|row| number(row, 1)).unwrap_or(0),
-        hi: last.map(|row| last_key(id, &row)).transpose()?,
-    })
+pub async fn rows_copied(session: &mut Session, id: u64) -> Result<u64, SqlError> {
+    let sum =
+        session.first(&format!("SELECT SUM(rows_copied) FROM `_rsc`.`batch` WHERE change_id = {id}")).await?;
+    Ok(sum.as_ref().and_then(|row| number(row, 0)).unwrap_or(0))
 }
 
-fn last_key(id: u64, row: &Row) -> Result<Option<Vec<String>>, Unreadable> {
-    text(row, 0)
+/// What has been copied.
+pub async fn coverage(session: &mut Session, id: u64) -> Result<Coverage, StoreError> {
+    let rows =
+        session.rows(&format!("SELECT seq, lo, hi FROM `_rsc`.`batch` WHERE change_id = {id}")).await?;
+    let batch = |row: &Row| {
+        let (lo, hi) = (bound(id, row, 1)?, bound(id, row, 2)?);
+        Ok(Copied { place: number(row, 0).unwrap_or(0), lo, hi })
+    };
+    let batches: Result<Vec<Copied>, Unreadable> = rows.iter().map(batch).collect();
+    Ok(Coverage::of(batches?))
+}
+
+fn bound(id: u64, row: &Row, column: usize) -> Result<Option<Bound>, Unreadable> {
+    text(row, column)
         .map(|json| serde_json::from_str(&json))
         .transpose()
         .map_err(|e| Unreadable { id, why: e.to_string() })

@@ -37,8 +37,9 @@ CREATE TABLE IF NOT EXISTS `_rsc`.`owner` (
 ;;
 CREATE TABLE IF NOT EXISTS `_rsc`.`batch` (
   `change_id` BIGINT UNSIGNED NOT NULL,
-  `seq` BIGINT UNSIGNED NOT NULL,
-  `hi` JSON NULL COMMENT 'the last key copied, as SQL literals; NULL: to the end of the table',
+  `seq` BIGINT UNSIGNED NOT NULL COMMENT 'its place: in the order of keys, with room below for the pieces of a batch that failed',
+  `lo` JSON NULL COMMENT 'the last key below it, as SQL literals; NULL: from the beginning of the table',
+  `hi` JSON NULL COMMENT 'the last key copied; NULL: to the end of the table',
   `rows_copied` BIGINT UNSIGNED NOT NULL,
   `elapsed_ms` DOUBLE NOT NULL,
   PRIMARY KEY (`change_id`, `seq`)

@@ -9,8 +9,10 @@ use super::state::{Serving, State};
 pub struct Freeze {
     /// From asking for the locks to having them. Writers may have waited behind the request.
     pub lock_wait_ms: f64,
-    /// Reading and applying the last of the stream.
+    /// Reading the last of the stream.
     pub drain_ms: f64,
+    /// Writing it, with its position.
+    pub apply_ms: f64,
     pub rename_ms: f64,
     /// From the locks granted to the locks released.
     pub freeze_ms: f64,

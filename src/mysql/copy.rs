@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::binlog::literal::literal_select_expr;
 use crate::journal::fence::{Fence, FenceError};
 use crate::journal::store;
+use crate::rows::coverage::Copied;
 use crate::rows::key_range::Bound;
 use crate::rows::statements::Statements;
 use crate::session::{Session, SqlError, text};
@@ -22,29 +23,28 @@ pub fn key_literals(statements: &Statements, alias: &str) -> Option<Vec<String>>
         .collect()
 }
 
-/// The key of the `rows`-th row above `lo`; `None` when there are fewer.
+/// The key of the `rows`-th row in `lo < key <= hi`; `None` when there are fewer.
 pub async fn boundary(
     session: &mut Session,
     statements: &Statements,
     literals: &[String],
     lo: Option<&Bound>,
+    hi: Option<&Bound>,
     rows: u64,
 ) -> Result<Option<Bound>, SqlError> {
-    let row = session.first(&statements.boundary(literals, lo, rows)).await?;
+    let row = session.first(&statements.boundary(literals, lo, hi, rows)).await?;
     Ok(row.map(|row| (0..literals.len()).map(|i| text(&row, i).unwrap_or_else(|| "NULL".into())).collect()))
 }
 
-/// Copies the rows with `lo < key <= hi` and returns how many there were.
+/// Copies the rows of a range and returns how many there were.
 pub async fn batch(
     session: &mut Session,
     statements: &Statements,
     fence: Fence,
-    seq: u64,
-    lo: Option<&Bound>,
-    hi: Option<&Bound>,
+    range: &Copied,
 ) -> Result<u64, FenceError> {
     session.run_at("batch.start", "START TRANSACTION").await?;
-    let copied = copy_in_transaction(session, statements, fence, seq, lo, hi).await;
+    let copied = copy_in_transaction(session, statements, fence, range).await;
     match copied {
         Ok(rows) => {
             session.run_at("batch.commit", "COMMIT").await?;
@@ -61,16 +61,13 @@ async fn copy_in_transaction(
     session: &mut Session,
     statements: &Statements,
     fence: Fence,
-    seq: u64,
-    lo: Option<&Bound>,
-    hi: Option<&Bound>,
+    range: &Copied,
 ) -> Result<u64, FenceError> {
     fence.share_at("batch.share", session).await?;
     let started = Instant::now();
-    let rows = session.run_at("batch.copy", &statements.copy(lo, hi)).await?.affected;
+    let copy = statements.copy(range.lo.as_ref(), range.hi.as_ref());
+    let rows = session.run_at("batch.copy", &copy).await?.affected;
     let elapsed_ms = started.elapsed().as_secs_f64() * 1000.0;
-    let hi = hi.map(Vec::as_slice);
-    let record = store::record_batch(fence.change, seq, hi, rows, elapsed_ms);
-    session.run_at("batch.record", &record).await?;
+    session.run_at("batch.record", &store::record_batch(fence.change, range, rows, elapsed_ms)).await?;
     Ok(rows)
 }

@@ -10,6 +10,8 @@ pub enum Frontier {
     Start,
     /// Every row up to and with this key has been copied.
     At(Bound),
+    /// These ranges have been copied, each `lo < key <= hi`, and no others.
+    Ranges(Vec<(Option<Bound>, Option<Bound>)>),
     /// All has been copied; rows of any key belong in the shadow.
     End,
 }
@@ -29,6 +31,13 @@ pub fn between(columns: &[String], lo: Option<&Bound>, hi: Option<&Bound>) -> St
     let parts: Vec<String> =
         lo.map(|b| above(columns, b)).into_iter().chain(hi.map(|b| up_to(columns, b))).collect();
     if parts.is_empty() { "TRUE".into() } else { parts.join(" AND ") }
+}
+
+/// In one of the ranges.
+pub fn within(columns: &[String], ranges: &[(Option<Bound>, Option<Bound>)]) -> String {
+    let parts: Vec<String> =
+        ranges.iter().map(|(lo, hi)| format!("({})", between(columns, lo.as_ref(), hi.as_ref()))).collect();
+    format!("({})", parts.join(" OR "))
 }
 
 /// `(a < x OR (a = x AND (b <= y)))` and so on. The outer bound on the first column is repeated on its own, so
@@ -63,6 +72,12 @@ mod tests {
     fn one_column_is_a_plain_comparison() {
         assert_eq!(between(&names(&["a"]), Some(&names(&["1"])), Some(&names(&["9"]))), "a > 1 AND a <= 9");
         assert_eq!(between(&names(&["a"]), None, None), "TRUE");
+    }
+
+    #[test]
+    fn ranges_are_alternatives() {
+        let ranges = [(None, Some(names(&["3"]))), (Some(names(&["6"])), None)];
+        assert_eq!(within(&names(&["a"]), &ranges), "((a <= 3) OR (a > 6))");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Rows on their way: which have been copied, what happened to them since, and the SQL that moves them. Pure.
 
 pub mod compaction;
+pub mod coverage;
 pub mod duplicate;
 pub mod gtid_set;
 pub mod kept;

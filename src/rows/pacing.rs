@@ -31,9 +31,10 @@ impl Pacing {
         self.rows = (ideal as u64).clamp(least, most.max(least));
     }
 
-    /// A conflict with a row that is still moving: take less, so that less can move meanwhile.
-    pub fn halve(&mut self) {
-        self.rows = (self.rows / 2).max(1);
+    /// A batch of so many rows met a conflict, maybe with a row that is still moving: take less, so that less can move
+    /// meanwhile. Other batches may have changed the pace since it was begun.
+    pub fn halve(&mut self, size: u64) {
+        self.rows = (self.rows.min(size) / 2).max(1);
     }
 }
 
@@ -57,7 +58,7 @@ mod tests {
     fn a_batch_has_always_at_least_one_row() {
         let mut pacing = Pacing::new(Duration::from_millis(1));
         for _ in 0..50 {
-            pacing.halve();
+            pacing.halve(pacing.rows());
         }
         pacing.took(1, Duration::from_secs(60));
         assert_eq!(pacing.rows(), 1);

@@ -247,6 +247,9 @@ impl Statements {
         let reached = match frontier {
             Frontier::Start => " AND FALSE".into(),
             Frontier::At(bound) => format!(" AND {}", key_range::up_to(&self.source_key_columns(), bound)),
+            Frontier::Ranges(ranges) => {
+                format!(" AND {}", key_range::within(&self.source_key_columns(), ranges))
+            }
             Frontier::End => String::new(),
         };
         format!(
@@ -273,14 +276,14 @@ impl Statements {
         )
     }
 
-    /// The key of the `rows`-th row above `lo`, as literals; no row when there are fewer.
+    /// The key of the `rows`-th row in `lo < key <= hi`, as literals; no row when there are fewer.
     /// `literals` are expressions that print the key columns of alias `d` as SQL literals.
-    pub fn boundary(&self, literals: &[String], lo: Option<&Bound>, rows: u64) -> String {
+    pub fn boundary(&self, literals: &[String], lo: Option<&Bound>, hi: Option<&Bound>, rows: u64) -> String {
         format!(
             "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT 1 OFFSET {}",
             literals.join(", "),
             self.source_by_key(),
-            key_range::between(&self.source_key_columns(), lo, None),
+            key_range::between(&self.source_key_columns(), lo, hi),
             self.source_key_columns().join(", "),
             rows.max(1) - 1
         )

@@ -25,6 +25,7 @@ mod ledger;
 mod ledger_faults;
 mod ledger_random;
 mod long_rows;
+mod parallel_copy;
 mod private_server;
 mod projection;
 #[cfg(debug_assertions)]

@@ -158,6 +158,7 @@ fn the_runs_meet_what_they_are_for() {
         ("crash", runs_with("crash", 1)),
         ("a second swap", runs_with("swapped", 2)),
         ("a fourth swap", runs_with("swapped", 4)),
+        ("a crash that leaves a hole", runs_with("leaves a hole", 1)),
         ("a conflict in a batch", runs_with("meets", 1)),
         ("a longer window", runs_with("made longer", 1)),
         ("a transaction in parts", runs_with("events: Ok", 1)),
@@ -225,6 +226,11 @@ fn without_the_frontier_rows_come_before_their_batch() {
 #[test]
 fn with_parallel_batches_the_highest_key_is_no_frontier() {
     goes_wrong(Rules { filter: Filter::UpToHighest, ..Rules::ALL });
+}
+
+#[test]
+fn without_lower_bounds_in_the_journal_a_crash_loses_what_lay_between() {
+    goes_wrong(Rules { journals_lower_bounds: false, ..Rules::ALL });
 }
 
 // ---- A window as a set ----

@@ -92,7 +92,10 @@ impl Process {
         server.locked = false;
         let doing = std::mem::replace(&mut self.doing, Doing::Starting);
         (self.target, self.suspect) = (None, None);
-        let Doing::Batches(batches) = doing else { return Ok(()) };
+        let Doing::Batches(batches) = doing else {
+            self.forget_holes();
+            return Ok(());
+        };
         for batch in batches.into_iter().filter(|batch| batch.rows.is_some()) {
             if !self.rules.fence {
                 self.zombies.push(batch);
@@ -100,7 +103,19 @@ impl Process {
                 self.commit_batch(&batch, server)?;
             }
         }
+        if !self.journal.holes().is_empty() {
+            self.say("it leaves a hole");
+        }
+        self.forget_holes();
         Ok(())
+    }
+
+    /// Without lower bounds the successor goes on above the highest key that it finds.
+    fn forget_holes(&mut self) {
+        if !self.rules.journals_lower_bounds {
+            let frontier = self.journal.frontier() as usize;
+            self.journal.copied[..frontier].fill(true);
+        }
     }
 
     /// A transaction of a process that was taken for dead commits after all.

@@ -36,6 +36,8 @@ pub struct Rules {
     /// The copy ends with a batch without an upper end, even if the lookup found no more rows.
     pub last_batch: bool,
     pub filter: Filter,
+    /// The journal has both bounds of a batch, so that a hole below the highest is found after a crash.
+    pub journals_lower_bounds: bool,
     pub deletes_first: bool,
     /// Also keys that came up in the window are deleted when they were left.
     pub deletes_newborn_keys: bool,
@@ -70,6 +72,7 @@ impl Rules {
         batches_are_logged: true,
         last_batch: true,
         filter: Filter::Copied,
+        journals_lower_bounds: true,
         deletes_first: true,
         deletes_newborn_keys: true,
         deletes_taken_keys: true,
