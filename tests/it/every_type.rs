@@ -126,8 +126,8 @@ async fn there_and_back(server: &Server, settings: &Settings) -> (&'static str, 
     let before = cells(&mut conn, "src", &columns).await;
     remember(&mut conn, &columns).await;
     assert!(before.len() > 400, "only {} rows", before.len());
-    let mut found = Found::default();
-    found.shown = columns.iter().map(|c| (c.name.clone(), c.shown.clone())).collect();
+    let shown = columns.iter().map(|c| (c.name.clone(), c.shown.clone())).collect();
+    let mut found = Found { shown, ..Found::default() };
     let mut look = async |conn: &mut Conn, table: &str, when: &str| {
         let after = cells(conn, table, &columns).await;
         compare(&mut found, &columns, &before, &after, when);
@@ -201,7 +201,7 @@ fn compare(found: &mut Found, columns: &[Column], before: &Cells, after: &Cells,
     assert_eq!(after.len(), 2 * before.len(), "{when}");
     for (n, (id, row)) in before.iter().enumerate() {
         for (what, id) in [("row", *id), ("a copy of row", COPIES + 1 + n as i64)] {
-            let copy = id >= COPIES && id <= COPIES + COPIES_MAX;
+            let copy = (COPIES..=COPIES + COPIES_MAX).contains(&id);
             let after = after.get(&id).unwrap_or_else(|| panic!("{when}: no {what} {id}"));
             // What is made of the id is another in a copy.
             for (i, column) in

@@ -166,7 +166,7 @@ fn decode(code: u8, metadata: &[u8]) -> Option<WireType> {
         DATETIME2 => WireType::DateTime { digits: digits? },
         TIMESTAMP2 => WireType::Timestamp { digits: digits? },
         // Whole bytes, then the bits of one more (InnoDB rounds up and has none).
-        BIT if byte(0) < 8 && byte(1) + u8::from(byte(0) > 0) <= 8 => {
+        BIT if byte(0) < 8 && byte(1) <= 8 - u8::from(byte(0) > 0) => {
             WireType::Bit { bytes: byte(1) + u8::from(byte(0) > 0) }
         }
         STRING | ENUM | SET => string_family(byte(0), byte(1))?,
@@ -289,6 +289,7 @@ mod tests {
         ] {
             assert!(matches!(check(code, metadata, column_type), Err(PlanMismatch::Column { .. })));
         }
+        assert!(matches!(check(BIT, &[1, 255], "bit(10)"), Err(PlanMismatch::UnknownType { .. })));
         assert!(matches!(check(7, &[], "timestamp"), Err(PlanMismatch::UnknownType { code: 7, .. })));
         assert!(matches!(check(BLOB, &[], "blob"), Err(PlanMismatch::Malformed)));
         assert!(matches!(checked(&[], &[], &[]), Err(PlanMismatch::ColumnCount { .. })));
