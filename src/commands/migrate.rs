@@ -19,7 +19,7 @@ use crate::mysql::shadow;
 use crate::output::duration;
 use crate::schema::projection::Mapping;
 use crate::schema::statement::{Alter, Refusal};
-use crate::schema::table::{Table, TableName};
+use crate::schema::table::{Table, TableName, check_names};
 use crate::session::{Session, SqlError};
 
 pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -> Result<(), Error> {
@@ -166,6 +166,9 @@ async fn try_statement(
                 .next("to rebuild the table as it is, use --alter \"FORCE\""),
         ));
     }
+    if let Some(told) = check_names_too_long(table, &after) {
+        return Err(refused(told));
+    }
     match Mapping::between(table, &after, alter) {
         Ok(_) => Ok(()),
         Err(reasons) => {
@@ -173,6 +176,22 @@ async fn try_statement(
             refuse_all(reasons.into_iter().map(told).collect())
         }
     }
+}
+
+/// The server names the CHECK constraints of a copy after its table, also when it is renamed: `<table>_chk_1`. Where
+/// that is no name, the tables could never be swapped.
+fn check_names_too_long(table: &Table, after: &Table) -> Option<Told> {
+    const NAME_MAX: usize = 64;
+    let checks = [table, after].map(|table| check_names(&table.create).len()).into_iter().max()?;
+    let name = &table.name.table;
+    let longest = name.chars().count() + format!("_chk_{checks}").len();
+    (checks > 0 && longest > NAME_MAX).then(|| {
+        Told::new(format!(
+            "the table has CHECK constraints, and the server names those of a copy `{name}_chk_1` and so on, which is \
+             longer than {NAME_MAX} characters"
+        ))
+        .next("rename the table to a shorter name, or drop its CHECK constraints, with a native ALTER TABLE first")
+    })
 }
 
 fn statement_error(error: SqlError) -> Error {
