@@ -198,9 +198,14 @@ fn statement_error(error: SqlError) -> Error {
     match error {
         SqlError::Server { .. } => {
             let told = Told::new(format!("the server does not accept the statement: {error}"));
-            refused(
-                told.next("correct what follows --alter (the server tried it on an empty copy of the table)"),
-            )
+            // The names of CHECK constraints are one to a schema, and the copy stands beside the table.
+            refused(told.next(match error.code() {
+                Some(3822) => {
+                    "give the new CHECK constraint a name that none in this schema has, also none that the statement \
+                     drops: the copy stands beside the table, which keeps its own"
+                }
+                _ => "correct what follows --alter (the server tried it on an empty copy of the table)",
+            }))
         }
         SqlError::Lost(_) | SqlError::Unreachable { .. } => sql_error(error),
     }

@@ -457,3 +457,11 @@ async fn a_table_whose_name_leaves_no_room_for_those_of_its_checks_is_refused() 
         }
     }
 }
+
+#[tokio::test]
+async fn a_check_under_the_name_of_one_that_is_dropped_is_refused_with_what_to_do() {
+    let table = Table::create("id int PRIMARY KEY, a int, CONSTRAINT small CHECK (a < 10)").await;
+    let ended = table.migrate("DROP CHECK small, ADD CONSTRAINT small CHECK (a < 20)", &[]).await;
+    assert_eq!(ended.code, 3, "{ended:#?}");
+    assert!(ended.stdout.contains("give the new CHECK constraint a name"), "{ended:#?}");
+}
