@@ -21,7 +21,7 @@ use crate::output::duration;
 use crate::rows::statements::Statements;
 use crate::schema::projection::Mapping;
 use crate::schema::statement::{Alter, Refusal};
-use crate::schema::table::{Table, TableName};
+use crate::schema::table::{Table, TableName, check_names};
 use crate::session::{Session, SqlError};
 
 pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -> Result<(), Error> {
@@ -188,6 +188,9 @@ async fn try_statement(
                 .next("to rebuild the table as it is, use --alter \"FORCE\""),
         ));
     }
+    if let Some(told) = check_names_too_long(table, &after) {
+        return Err(refused(told));
+    }
     match Mapping::between(table, &after, alter) {
         Ok(mapping) => refuse_misfit(session, table, &mapping).await,
         Err(reasons) => {
@@ -210,13 +213,34 @@ async fn refuse_misfit(session: &mut Session, table: &Table, mapping: &Mapping) 
     ))
 }
 
+/// The server names the CHECK constraints of a copy after its table, also when it is renamed: `<table>_chk_1`. Where
+/// that is no name, the tables could never be swapped.
+fn check_names_too_long(table: &Table, after: &Table) -> Option<Told> {
+    const NAME_MAX: usize = 64;
+    let checks = [table, after].map(|table| check_names(&table.create).len()).into_iter().max()?;
+    let name = &table.name.table;
+    let longest = name.chars().count() + format!("_chk_{checks}").len();
+    (checks > 0 && longest > NAME_MAX).then(|| {
+        Told::new(format!(
+            "the table has CHECK constraints, and the server names those of a copy `{name}_chk_1` and so on, which is \
+             longer than {NAME_MAX} characters"
+        ))
+        .next("rename the table to a shorter name, or drop its CHECK constraints, with a native ALTER TABLE first")
+    })
+}
+
 fn statement_error(error: SqlError) -> Error {
     match error {
         SqlError::Server { .. } => {
             let told = Told::new(format!("the server does not accept the statement: {error}"));
-            refused(
-                told.next("correct what follows --alter (the server tried it on an empty copy of the table)"),
-            )
+            // The names of CHECK constraints are one to a schema, and the copy stands beside the table.
+            refused(told.next(match error.code() {
+                Some(3822) => {
+                    "give the new CHECK constraint a name that none in this schema has, also none that the statement \
+                     drops: the copy stands beside the table, which keeps its own"
+                }
+                _ => "correct what follows --alter (the server tried it on an empty copy of the table)",
+            }))
         }
         SqlError::Lost(_) | SqlError::Unreachable { .. } => sql_error(error),
     }

@@ -86,7 +86,7 @@ impl Sides {
 
     /// The indexes of a new shadow that can be built when its rows are there.
     pub fn deferrable(&self) -> Vec<KeyText> {
-        deferrable(&self.shadow, &self.mapping.forward().target_key)
+        deferrable(&self.shadow, &self.live, &self.mapping.forward().target_key)
     }
 
     /// From live to shadow.

@@ -48,9 +48,8 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
             }
             Some(reason) => Verdict::Blocked(reason.to_owned()),
             None if signs.state == State::Revertible && signs.parked > 0 => Verdict::Blocked(format!(
-                "the old schema cannot hold {} row{}; `rsc losses` names them",
-                signs.parked,
-                if signs.parked == 1 { "" } else { "s" }
+                "the old schema cannot hold {}; `rsc losses` tells which",
+                if signs.parked == 1 { "1 row".into() } else { format!("{} rows", signs.parked) }
             )),
             None if signs.owner_alive && signs.state == State::Revertible && signs.losses > 0 => {
                 Verdict::ReadyWithLosses(signs.losses)

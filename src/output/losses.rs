@@ -40,11 +40,8 @@ fn parked(report: &LossReport<'_>, lines: &mut Vec<String>) {
     if total == 0 {
         return;
     }
-    lines.push(format!(
-        "\n{} that the old schema cannot hold, so the old table does not have them:",
-        plural(total, "row")
-    ));
-    let rows = report.parked.iter().map(|p| vec![format!("({})", p.key), p.reason.clone()]).collect();
+    lines.push(format!("\n{} that the old schema cannot hold; not in the old table:", plural(total, "row")));
+    let rows = report.parked.iter().map(|p| vec![format!("({})", p.key), why(&p.reason)]).collect();
     lines.extend(columns(&["KEY", "WHY"], rows));
     cut_short(total, report.parked.len(), lines);
 }
@@ -70,10 +67,10 @@ fn own(report: &LossReport<'_>, lines: &mut Vec<String>) {
         return;
     }
     let kept = match report.change.serving {
-        Serving::New => "a revert hides them; they stay in the new table, and come back with `rsc reapply`",
-        Serving::Old => "they are hidden now; they are in the new table, and come back with `rsc reapply`",
+        Serving::New => "a revert hides them; they stay in the new table, and `rsc reapply` shows them",
+        Serving::Old => "hidden now; they are in the new table, and `rsc reapply` shows them",
     };
-    lines.push(format!("\nvalues in columns that only the new schema has: {kept}"));
+    lines.push(format!("\nvalues in columns that only the new schema has:\n  {kept}"));
     let rows = report
         .own
         .iter()
@@ -93,6 +90,18 @@ fn cut_short(total: u64, listed: usize, lines: &mut Vec<String>) {
     let more = total.saturating_sub(listed as u64);
     if more > 0 {
         lines.push(format!("  and {more} more; `--limit` lists them"));
+    }
+}
+
+/// The server's words without its number, and without the shadow's name: a line has little room.
+fn why(reason: &str) -> String {
+    let words = reason.split(" (MySQL error ").next().unwrap_or(reason);
+    match words.split_once(" for key '") {
+        Some((what, key)) => {
+            let key = key.trim_end_matches('\'');
+            format!("{what} for key {}", key.split_once('.').map_or(key, |(_, key)| key))
+        }
+        None => words.to_owned(),
     }
 }
 

@@ -66,7 +66,7 @@ pub fn notice(notice: &Notice) -> Option<String> {
         Notice::Truncated => "  the table was truncated; the other one is, too".into(),
         Notice::Parked { rows: 0 } => "  the old schema can hold all rows again".into(),
         Notice::Parked { rows } => {
-            format!("  the old schema cannot hold {}; `rsc losses` names them", plural(*rows, "row"))
+            format!("  the old schema cannot hold {}; `rsc losses` tells which", plural(*rows, "row"))
         }
         Notice::TakenBack { verb, why } => format!("  {} is taken back: {why}", verb.name()),
         Notice::BinlogsShort(shortage) => format!("  warning: {}", binlogs_short(*shortage)),

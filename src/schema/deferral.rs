@@ -61,15 +61,21 @@ fn quoted_name(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// The indexes of `table` that can be made later. `finds_rows` is the key that rows are found by meanwhile.
-pub fn deferrable(table: &Table, finds_rows: &str) -> Vec<KeyText> {
+/// The indexes of `table` that can be made later. `finds_rows` is the key that rows are found by meanwhile, `old` the
+/// table before the change.
+///
+/// A unique key that `old` does not have is not among them: a duplicate is better met while rows are copied, where
+/// both rows can be shown, than hours later.
+pub fn deferrable(table: &Table, old: &Table, finds_rows: &str) -> Vec<KeyText> {
     let texts = keys_of(&table.create);
+    let before = keys_of(&old.create);
     let mut held_back: Vec<Kind> = Vec::new();
     let mut later = Vec::new();
     for text in texts.into_iter().rev() {
         let key = table.keys.iter().find(|key| same_name(&key.name, &text.name));
         let kind = kind(table, key, &text);
-        let waits = key.is_some_and(|key| can_wait(table, key, &text, finds_rows));
+        let new_and_unique = text.unique() && !before.iter().any(|key| key.text == text.text);
+        let waits = !new_and_unique && key.is_some_and(|key| can_wait(table, key, &text, finds_rows));
         match waits && !held_back.contains(&kind) {
             true => later.push(text),
             false => held_back.push(kind),
@@ -185,6 +191,11 @@ mod tests {
         keys.into_iter().map(|key| key.name).collect()
     }
 
+    /// A table that is rebuilt as it is.
+    fn of(table: &Table, finds_rows: &str) -> Vec<KeyText> {
+        deferrable(table, table, finds_rows)
+    }
+
     #[test]
     fn what_finds_rows_and_what_counts_stays() {
         let columns = vec![column("id", "auto_increment"), column("u", ""), column("n", "")];
@@ -195,13 +206,10 @@ mod tests {
             ("counter", "KEY", &["id", "n"]),
             ("nu", "KEY", &["n", "u"]),
         ];
-        assert_eq!(names(deferrable(&table(columns.clone(), keys), "uid")), ["un", "nu"]);
+        assert_eq!(names(of(&table(columns.clone(), keys), "uid")), ["un", "nu"]);
         let with_primary: Vec<_> =
             [("PRIMARY", "", &["id"][..])].into_iter().chain(keys.iter().copied()).collect();
-        assert_eq!(
-            names(deferrable(&table(columns, &with_primary), "PRIMARY")),
-            ["uid", "un", "n", "counter", "nu"]
-        );
+        assert_eq!(names(of(&table(columns, &with_primary), "PRIMARY")), ["uid", "un", "n", "counter", "nu"]);
     }
 
     #[test]
@@ -216,7 +224,7 @@ mod tests {
             ("v", "KEY", &["v"]),
             ("words", "FULLTEXT KEY", &["n"]),
         ];
-        assert_eq!(names(deferrable(&table(columns, keys), "PRIMARY")), ["b", "v"]);
+        assert_eq!(names(of(&table(columns, keys), "PRIMARY")), ["b", "v"]);
     }
 
     #[test]
@@ -230,5 +238,14 @@ mod tests {
         assert_eq!(prefix.columns(), None);
         assert_eq!(key_of_line("  `KEY` int,"), None);
         assert_eq!(key_of_line("  PRIMARY KEY (`id`),"), None);
+    }
+
+    #[test]
+    fn a_new_unique_key_does_not_wait() {
+        let columns = vec![column("id", ""), column("n", "")];
+        let keys: &[(&str, &str, &[&str])] =
+            &[("PRIMARY", "PRIMARY KEY", &["id"]), ("un", "UNIQUE KEY", &["n"]), ("k", "KEY", &["n"])];
+        let (old, new) = (table(columns.clone(), &keys[..1]), table(columns, keys));
+        assert_eq!(names(deferrable(&new, &old, "PRIMARY")), ["k"]);
     }
 }

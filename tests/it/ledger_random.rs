@@ -217,7 +217,7 @@ impl Trial {
             .table
             .all(&format!("SELECT id, u, name, n, tag, title FROM {old_table} WHERE id > 0 ORDER BY id"))
             .await;
-        let title = |tag: u64| if tag % 2 == 0 { format!("t{tag}") } else { "none".into() };
+        let title = |tag: u64| if tag.is_multiple_of(2) { format!("t{tag}") } else { "none".into() };
         let expected: Vec<Full> = rows
             .iter()
             .filter(|(id, _)| !is_parked(id))

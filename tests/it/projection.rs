@@ -431,3 +431,37 @@ async fn a_table_may_have_any_name() {
         rsc(shared(), &["complete", &id]).run().await.well();
     }
 }
+
+#[tokio::test]
+async fn a_table_whose_name_leaves_no_room_for_those_of_its_checks_is_refused() {
+    let schema = shared().fresh_database().await;
+    let mut conn = shared().conn().await.unwrap();
+    for (length, code) in [(58, 0), (59, 3), (64, 3)] {
+        let name = "n".repeat(length);
+        let create = format!(
+            "CREATE TABLE {schema}.{name} (id int PRIMARY KEY, a int, CONSTRAINT c{length} CHECK (a < 10))"
+        );
+        conn.query_drop(create).await.unwrap();
+        let words =
+            ["--output", "json", "migrate", "--database", &schema, "--table", &name, "--alter", "ADD b int"];
+        let ended = rsc(shared(), &words).run().await;
+        assert_eq!(ended.code, code, "{length}: {ended:#?}");
+        match code {
+            0 => {
+                let id = ended.last_line()["id"].to_string();
+                for verb in ["revert", "reapply", "complete"] {
+                    rsc(shared(), &[verb, &id]).run().await.well();
+                }
+            }
+            _ => assert!(ended.stdout.contains("_chk_1"), "{ended:#?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_check_under_the_name_of_one_that_is_dropped_is_refused_with_what_to_do() {
+    let table = Table::create("id int PRIMARY KEY, a int, CONSTRAINT small CHECK (a < 10)").await;
+    let ended = table.migrate("DROP CHECK small, ADD CONSTRAINT small CHECK (a < 20)", &[]).await;
+    assert_eq!(ended.code, 3, "{ended:#?}");
+    assert!(ended.stdout.contains("give the new CHECK constraint a name"), "{ended:#?}");
+}
