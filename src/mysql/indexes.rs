@@ -132,7 +132,8 @@ pub async fn progress(session: &mut Session, connection: u64) -> Progress {
     // A help, not a condition: also for an account that may not look.
     if let Ok(Some(row)) = stage {
         let done = text(&row, 0).and_then(|done| done.parse::<f64>().ok());
-        return done.map_or(Progress::Unknown, |done| Progress::Done(done.clamp(0.0, 1.0)));
+        // The server's estimate may be used up long before the end; from then on it tells nothing.
+        return done.filter(|done| *done < 1.0).map_or(Progress::Unknown, Progress::Done);
     }
     let kept = session
         .text("SELECT ENABLED FROM performance_schema.setup_consumers WHERE NAME = 'events_stages_current'")

@@ -225,6 +225,9 @@ impl Lane {
                     "1ms",
                     "--defer-indexes",
                     "always",
+                    // So that the copy lasts for all cases. For batches side by side see `parallel_copy.rs`.
+                    "--copy-threads",
+                    "1",
                 ]
             }
             "resume" => vec!["migrate", "--resume", &id],
