@@ -56,7 +56,7 @@ pub async fn leave_off(
     change: &Change,
     sides: &Sides,
 ) -> Result<Made, Trouble> {
-    let keys = sides.deferrable();
+    let keys = sides.deferrable(change.options.defer_indexes == DeferIndexes::Always);
     let none = |because| Ok(Made { deferred: 0, because });
     match change.options.defer_indexes {
         _ if keys.is_empty() => return none(None),

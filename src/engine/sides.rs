@@ -85,8 +85,10 @@ impl Sides {
     }
 
     /// The indexes of a new shadow that can be built when its rows are there.
-    pub fn deferrable(&self) -> Vec<KeyText> {
-        deferrable(&self.shadow, &self.live, &self.mapping.forward().target_key)
+    /// `all` also those whose build may meet a duplicate.
+    pub fn deferrable(&self, all: bool) -> Vec<KeyText> {
+        let old = (!all).then_some(&self.live);
+        deferrable(&self.shadow, old, &self.mapping.forward().target_key)
     }
 
     /// From live to shadow.

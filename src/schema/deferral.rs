@@ -61,21 +61,19 @@ fn quoted_name(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// The indexes of `table` that can be made later. `finds_rows` is the key that rows are found by meanwhile, `old` the
-/// table before the change.
+/// The indexes of `table` that can be made later. `finds_rows` is the key that rows are found by meanwhile.
 ///
-/// A unique key that `old` does not have is not among them: a duplicate is better met while rows are copied, where
-/// both rows can be shown, than hours later.
-pub fn deferrable(table: &Table, old: &Table, finds_rows: &str) -> Vec<KeyText> {
+/// With `old`, the table before the change, a unique key that it does not have, over the same types, is not among them:
+/// a duplicate is better met while rows are copied, where both rows can be shown, than hours later.
+pub fn deferrable(table: &Table, old: Option<&Table>, finds_rows: &str) -> Vec<KeyText> {
     let texts = keys_of(&table.create);
-    let before = keys_of(&old.create);
     let mut held_back: Vec<Kind> = Vec::new();
     let mut later = Vec::new();
     for text in texts.into_iter().rev() {
         let key = table.keys.iter().find(|key| same_name(&key.name, &text.name));
         let kind = kind(table, key, &text);
-        let new_and_unique = text.unique() && !before.iter().any(|key| key.text == text.text);
-        let waits = !new_and_unique && key.is_some_and(|key| can_wait(table, key, &text, finds_rows));
+        let may_meet = text.unique() && old.is_some_and(|old| !held_before(old, table, key, &text));
+        let waits = !may_meet && key.is_some_and(|key| can_wait(table, key, &text, finds_rows));
         match waits && !held_back.contains(&kind) {
             true => later.push(text),
             false => held_back.push(kind),
@@ -83,6 +81,16 @@ pub fn deferrable(table: &Table, old: &Table, finds_rows: &str) -> Vec<KeyText> 
     }
     later.reverse();
     later
+}
+
+/// Whether `old` keeps apart what the key is to keep apart.
+fn held_before(old: &Table, table: &Table, key: Option<&Key>, text: &KeyText) -> bool {
+    let same_column = |name: &str| match (old.column(name), table.column(name)) {
+        (Some(a), Some(b)) => a.column_type == b.column_type && a.collation == b.collation,
+        _ => false,
+    };
+    keys_of(&old.create).iter().any(|before| before.text == text.text)
+        && key.is_some_and(|key| column_names(key).into_iter().all(same_column))
 }
 
 fn kind(table: &Table, key: Option<&Key>, text: &KeyText) -> Kind {
@@ -193,7 +201,7 @@ mod tests {
 
     /// A table that is rebuilt as it is.
     fn of(table: &Table, finds_rows: &str) -> Vec<KeyText> {
-        deferrable(table, table, finds_rows)
+        deferrable(table, Some(table), finds_rows)
     }
 
     #[test]
@@ -246,6 +254,7 @@ mod tests {
         let keys: &[(&str, &str, &[&str])] =
             &[("PRIMARY", "PRIMARY KEY", &["id"]), ("un", "UNIQUE KEY", &["n"]), ("k", "KEY", &["n"])];
         let (old, new) = (table(columns.clone(), &keys[..1]), table(columns, keys));
-        assert_eq!(names(deferrable(&new, &old, "PRIMARY")), ["k"]);
+        assert_eq!(names(deferrable(&new, Some(&old), "PRIMARY")), ["k"]);
+        assert_eq!(names(deferrable(&new, None, "PRIMARY")), ["un", "k"]);
     }
 }
