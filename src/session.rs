@@ -3,6 +3,7 @@
 //! A query whose future was dropped leaves its answer on the connection, and the next query would be given
 //! that answer. So a session that was left in the middle of a query refuses to be used again.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
@@ -128,6 +129,13 @@ const WORKING_SESSION: &str = "SET SESSION \
     lock_wait_timeout = 60, \
     default_tmp_storage_engine = InnoDB, information_schema_stats_expiry = 0";
 
+/// Tells this process from every other, wherever it runs: process numbers and host names may repeat in containers.
+/// Its sessions carry it, for whoever takes over.
+pub fn instance() -> &'static str {
+    static INSTANCE: OnceLock<String> = OnceLock::new();
+    INSTANCE.get_or_init(|| uuid::Uuid::new_v4().to_string())
+}
+
 impl Session {
     /// A session as the server hands it out: for the operator's own statement, which must mean what it means
     /// in their client.
@@ -148,7 +156,7 @@ impl Session {
     /// A session for rsc's own statements.
     pub async fn open(server: &Server) -> Result<Self, SqlError> {
         let mut session = Self::plain(server).await?;
-        session.run(WORKING_SESSION).await?;
+        session.run(&format!("{WORKING_SESSION}, @rsc_instance = '{}'", instance())).await?;
         Ok(session)
     }
 

@@ -3,14 +3,13 @@
 //! The heartbeat and the named lock only tell other processes whether it is polite to take over. What keeps a
 //! process that was stopped for an hour from doing harm is that nothing of it commits under an old epoch.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::record::{Owner, stream_table};
 use crate::schema::table::string_literal;
-use crate::session::{Session, SqlError, number, text};
+use crate::session::{Session, SqlError, instance, number, text};
 use crate::settings::Server;
 
 /// An owner that has not been heard of for so long may be taken over from.
@@ -108,12 +107,6 @@ pub fn myself() -> String {
     format!("process {} on {}", std::process::id(), if host.is_empty() { "unknown host" } else { host })
 }
 
-/// Tells this process from every other, wherever it runs: process numbers and host names may repeat in containers.
-fn instance() -> &'static str {
-    static INSTANCE: OnceLock<String> = OnceLock::new();
-    INSTANCE.get_or_init(|| uuid::Uuid::new_v4().to_string())
-}
-
 /// A claimed change: its fence, and the heartbeat that goes on until this is dropped.
 pub struct Ownership {
     pub fence: Fence,
@@ -158,8 +151,8 @@ pub async fn claim(server: &Server, session: &mut Session, change: u64) -> Resul
     let mut beat = Session::open(server).await?;
     // Not decisive: a stopped process may hold it still.
     beat.run(&format!("DO GET_LOCK({}, 0)", lock_name(change))).await?;
-    if before.is_some() {
-        end_sleepers(session, change).await;
+    if let Some(before) = &before {
+        end_sleepers(session, &before.instance).await;
     }
     session.run_at("claim.start", "START TRANSACTION").await?;
     let claimed = increment(session, change).await;
@@ -173,16 +166,19 @@ pub async fn claim(server: &Server, session: &mut Session, change: u64) -> Resul
     Ok(Ownership { fence, lost, beating })
 }
 
-/// A process that was stopped within a transaction holds the stream row, or rows of the shadow, for as long as its
-/// connection stands. Its lease is over, so the connection is ended, where this account may see and do that; otherwise the row is waited for.
-async fn end_sleepers(session: &mut Session, change: u64) {
+/// A process that was stopped within a transaction holds tables, and perhaps rows, for as long as its connections
+/// stand: also by a transaction that has only read. Its lease is over, so these connections are ended, where this
+/// account may see and do that; otherwise they are waited for.
+async fn end_sleepers(session: &mut Session, earlier: &str) {
     let sleepers = session
         .rows(&format!(
-            "SELECT DISTINCT t.PROCESSLIST_ID FROM performance_schema.data_locks l \
-             JOIN performance_schema.threads t ON t.THREAD_ID = l.THREAD_ID \
-             WHERE (l.OBJECT_SCHEMA = '_rsc' AND l.OBJECT_NAME = 'stream_{change}' \
-             OR l.OBJECT_NAME LIKE '\\_rsc{change}\\_%') \
-             AND l.LOCK_STATUS = 'GRANTED' AND t.PROCESSLIST_COMMAND = 'Sleep' AND t.PROCESSLIST_TIME >= {IDLE_S}"
+            "SELECT DISTINCT t.PROCESSLIST_ID FROM performance_schema.metadata_locks l \
+             JOIN performance_schema.threads t ON t.THREAD_ID = l.OWNER_THREAD_ID \
+             JOIN performance_schema.user_variables_by_thread v ON v.THREAD_ID = l.OWNER_THREAD_ID \
+             WHERE v.VARIABLE_NAME = 'rsc_instance' AND v.VARIABLE_VALUE = {} \
+             AND l.OBJECT_TYPE = 'TABLE' AND l.LOCK_STATUS = 'GRANTED' \
+             AND t.PROCESSLIST_COMMAND = 'Sleep' AND t.PROCESSLIST_TIME >= {IDLE_S}",
+            string_literal(earlier)
         ))
         .await
         .unwrap_or_default();

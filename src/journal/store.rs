@@ -59,6 +59,24 @@ pub async fn install(session: &mut Session) -> Result<(), StoreError> {
 
 /// Whether there is a sidecar at all.
 pub async fn installed(session: &mut Session) -> Result<bool, StoreError> {
+    // The version is written last: without it the sidecar is still being made, and only with it all tables are there.
+    if !there(session).await?.iter().any(|table| table == "meta") || !check_version(session).await? {
+        return Ok(false);
+    }
+    let there = there(session).await?;
+    let missing: Vec<String> = TABLES
+        .iter()
+        .filter(|name| !there.iter().any(|there| there == *name))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    match missing.is_empty() {
+        true => Ok(true),
+        false => Err(StoreError::Incomplete { missing: missing.join(", ") }),
+    }
+}
+
+/// The tables of [`TABLES`] that exist.
+async fn there(session: &mut Session) -> Result<Vec<String>, SqlError> {
     let names = TABLES.map(|name| format!("'{name}'")).join(", ");
     let rows = session
         .rows(&format!(
@@ -66,18 +84,7 @@ pub async fn installed(session: &mut Session) -> Result<bool, StoreError> {
              WHERE TABLE_SCHEMA = '_rsc' AND TABLE_NAME IN ({names})"
         ))
         .await?;
-    let there: Vec<String> = rows.iter().filter_map(|row| text(row, 0)).collect();
-    let is_there = |name: &str| there.iter().any(|there| there == name);
-    // The version is written last: without it the sidecar is still being made.
-    if !is_there("meta") || !check_version(session).await? {
-        return Ok(false);
-    }
-    let missing: Vec<String> =
-        TABLES.iter().filter(|name| !is_there(name)).map(|name| format!("`{name}`")).collect();
-    match missing.is_empty() {
-        true => Ok(true),
-        false => Err(StoreError::Incomplete { missing: missing.join(", ") }),
-    }
+    Ok(rows.iter().filter_map(|row| text(row, 0)).collect())
 }
 
 async fn check_version(session: &mut Session) -> Result<bool, StoreError> {

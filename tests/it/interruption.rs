@@ -160,9 +160,15 @@ async fn a_paused_change_stands_still_until_it_is_resumed() {
     assert_eq!(table.ask("pause", id).await.code, 3);
 }
 
-/// Stopped for longer than its lease, another has taken over; woken up, it sees that and changes nothing.
+/// Stopped for longer than its lease, another has taken over; woken up, it sees that and changes nothing. Wherever it
+/// was stopped, what it held is no obstacle.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_slept_through_a_takeover_wakes_up_harmless() {
+    let moments = [0, 2, 4, 8, 16, 32].map(Duration::from_millis);
+    futures_util::future::join_all(moments.map(slept_through_a_takeover)).await;
+}
+
+async fn slept_through_a_takeover(stopped_after: Duration) {
     let mut table = Table::create("id int PRIMARY KEY, a int").await;
     table.fill("id, a", "i, i", 1_000).await;
     let arguments =
@@ -171,6 +177,7 @@ async fn a_process_that_slept_through_a_takeover_wakes_up_harmless() {
     sleeper.says("\"revertible\"").await;
     let started: serde_json::Value = serde_json::from_str(sleeper.stdout().lines().next().unwrap()).unwrap();
     let id = started["id"].as_u64().unwrap();
+    sleep(stopped_after).await;
     sleeper.signal("STOP");
     table.run("UPDATE t SET a = a + 1").await;
     sleep(Duration::from_secs_f64(fence::LEASE_S + 0.5)).await;

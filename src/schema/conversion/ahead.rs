@@ -28,7 +28,11 @@ pub fn must_fit(from: &Column, to: &Column, value: &str) -> Option<String> {
         (Family::Labels, Family::Labels) if from.data_type == "enum" && to.data_type == "enum" => {
             let labels: Vec<String> =
                 labels(&to.column_type)?.iter().map(|label| string_literal(label)).collect();
-            conditions.push(format!("({value} + 0 = 0 OR CONCAT({value}) IN ({}))", labels.join(", ")));
+            conditions.push(format!(
+                "({value} + 0 = 0 OR {} IN ({}))",
+                as_label(to, value),
+                labels.join(", ")
+            ));
         }
         _ => {}
     }
@@ -36,6 +40,15 @@ pub fn must_fit(from: &Column, to: &Column, value: &str) -> Option<String> {
         let known: Vec<String> = conditions.iter().map(|c| format!("({c}) IS NOT FALSE")).collect();
         format!("({})", known.join(" AND "))
     })
+}
+
+/// Which label a text is, the target's character set and collation decide; spaces at the end do not count.
+fn as_label(to: &Column, value: &str) -> String {
+    let text = format!("TRIM(TRAILING ' ' FROM CONCAT({value}))");
+    match (&to.charset, &to.collation) {
+        (Some(charset), Some(collation)) => format!("CONVERT({text} USING {charset}) COLLATE {collation}"),
+        _ => text,
+    }
 }
 
 /// Spaces at the end are cut without an error.

@@ -1,0 +1,2 @@
+INSERT INTO t VALUES (9, 3);
+UPDATE t SET v = 3 WHERE id = 1;
