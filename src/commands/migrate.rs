@@ -16,7 +16,7 @@ use crate::mysql::inspect::{self, Found};
 use crate::mysql::leftover;
 use crate::mysql::preflight;
 use crate::mysql::retention;
-use crate::mysql::shadow;
+use crate::mysql::shadow::Probe;
 use crate::output::duration;
 use crate::rows::statements::Statements;
 use crate::schema::projection::Mapping;
@@ -173,8 +173,14 @@ async fn try_statement(
     table: &Table,
     alter: &Alter,
 ) -> Result<(), Error> {
-    let after = shadow::probe(&context.server, session, &table.name, alter).await.map_err(statement_error)?;
-    let Some(after) = after else {
+    let probe = Probe::build(&context.server, session, &table.name, alter).await.map_err(statement_error)?;
+    let judged = judge(session, table, alter, &probe.name).await;
+    probe.remove(session).await.map_err(sql_error)?;
+    judged
+}
+
+async fn judge(session: &mut Session, table: &Table, alter: &Alter, probe: &TableName) -> Result<(), Error> {
+    let Found::Table(after) = inspect::find(session, probe).await.map_err(sql_error)? else {
         return Err(Error::Unexpected(Told::new(
             "the empty twin of the table disappeared while it was looked at",
         )));
@@ -192,7 +198,7 @@ async fn try_statement(
         return Err(refused(told));
     }
     match Mapping::between(table, &after, alter) {
-        Ok(mapping) => refuse_misfit(session, table, &mapping).await,
+        Ok(mapping) => refuse_misfit(session, table, &after, &mapping).await,
         Err(reasons) => {
             let told = |reason| Told::new(reason).next("give --alter without the clause that does this");
             refuse_all(reasons.into_iter().map(told).collect())
@@ -200,16 +206,19 @@ async fn try_statement(
     }
 }
 
-async fn refuse_misfit(session: &mut Session, table: &Table, mapping: &Mapping) -> Result<(), Error> {
-    let forward = Statements::new(mapping.forward(), table.name.clone(), table.name.clone());
-    let Some(misfit) = ahead::misfit(session, &forward).await.map_err(sql_error)? else { return Ok(()) };
-    let value = misfit.value.map_or_else(|| "NULL".into(), |value| format!("'{value}'"));
+async fn refuse_misfit(
+    session: &mut Session,
+    table: &Table,
+    after: &Table,
+    mapping: &Mapping,
+) -> Result<(), Error> {
+    let forward = Statements::new(mapping.forward(), table.name.clone(), after.name.clone());
+    let Some(misfit) = ahead::misfit(session, &forward, table, after).await.map_err(sql_error)? else {
+        return Ok(());
+    };
     Err(refused(
-        Told::new(format!(
-            "the row with the key ({}) has {value} in column {}, which {} cannot hold",
-            misfit.key, misfit.column, misfit.target
-        ))
-        .next("mend the row (there may be more like it), or choose a type that holds it"),
+        Told::new(misfit.to_string())
+            .next("mend the row (there may be more like it), or choose a definition that holds it"),
     ))
 }
 

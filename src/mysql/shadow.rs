@@ -1,8 +1,7 @@
 //! Makes and drops the shadow table, and tries a statement on an empty twin.
 
-use super::inspect::{self, Found};
 use crate::schema::statement::Alter;
-use crate::schema::table::{Table, TableName, check_names, string_literal};
+use crate::schema::table::{TableName, check_names, string_literal};
 use crate::session::{Session, SqlError, text};
 use crate::settings::Server;
 
@@ -40,32 +39,37 @@ async fn renamed_checks(
     Ok(numbered.map(|(i, name)| (name, format!("{}_chk_{}", shadow.table, i + 1))).collect())
 }
 
-/// What `alter` would make of `live`, asked of the server. Leaves nothing behind; what a probe that was killed has
-/// left, the next one takes away.
-pub async fn probe(
-    server: &Server,
-    session: &mut Session,
-    live: &TableName,
-    alter: &Alter,
-) -> Result<Option<Table>, SqlError> {
-    sweep(session, &live.schema).await?;
-    let tag = uuid::Uuid::new_v4().simple().to_string();
-    let probe = TableName::new(&live.schema, format!("{PROBE}{}", &tag[..12]));
-    session.run(&format!("DO GET_LOCK({}, 0)", probe_lock(&probe.table))).await?;
-    let built = build(server, live, &probe, alter).await;
-    let found = match &built {
-        Ok(()) => inspect::find(session, &probe).await,
-        Err(_) => Ok(Found::Nothing),
-    };
-    let dropped = drop(session, &probe).await;
-    session.run(&format!("DO RELEASE_LOCK({})", probe_lock(&probe.table))).await?;
-    built?;
-    let found = found?;
-    dropped?;
-    Ok(match found {
-        Found::Table(table) => Some(*table),
-        Found::View | Found::Nothing => None,
-    })
+/// An empty table with the definition that a statement gives another, to look at and to try rows in. What a process
+/// that was killed has left, the next one takes away.
+pub struct Probe {
+    pub name: TableName,
+}
+
+impl Probe {
+    /// Leaves nothing behind when it fails.
+    pub async fn build(
+        server: &Server,
+        session: &mut Session,
+        live: &TableName,
+        alter: &Alter,
+    ) -> Result<Self, SqlError> {
+        sweep(session, &live.schema).await?;
+        let tag = uuid::Uuid::new_v4().simple().to_string();
+        let probe = Self { name: TableName::new(&live.schema, format!("{PROBE}{}", &tag[..12])) };
+        session.run(&format!("DO GET_LOCK({}, 0)", probe_lock(&probe.name.table))).await?;
+        match build(server, live, &probe.name, alter).await {
+            Ok(()) => Ok(probe),
+            Err(error) => {
+                probe.remove(session).await?;
+                Err(error)
+            }
+        }
+    }
+
+    pub async fn remove(self, session: &mut Session) -> Result<(), SqlError> {
+        drop(session, &self.name).await?;
+        session.run(&format!("DO RELEASE_LOCK({})", probe_lock(&self.name.table))).await.map(|_| ())
+    }
 }
 
 const PROBE: &str = "_rsc_probe_";

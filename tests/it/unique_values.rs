@@ -277,13 +277,29 @@ async fn a_row_that_does_not_fit_the_new_schema_is_named() {
     let mut table = Table::create("id int PRIMARY KEY, name varchar(50) NOT NULL").await;
     table.fill("id, name", "i, '7'", 20_000).await;
     table.run("UPDATE t SET name = 'much too long' WHERE id = 12345").await;
-    // Where it can be told by a look, nothing is begun.
-    let refused = table.migrate("MODIFY name varchar(5) NOT NULL", &[]).await;
-    assert_eq!(refused.code, 3, "{refused:#?}");
-    let failed = table.migrate("MODIFY name int NOT NULL", &[]).await;
-    assert_eq!(failed.code, 4, "{failed:#?}");
-    for ended in [refused, failed] {
-        assert!(ended.stdout.contains("the row with the key (12345)"), "{ended:#?}");
+    // One is told by a condition, the other by trying. Nothing is begun.
+    for clauses in ["MODIFY name varchar(5) NOT NULL", "MODIFY name int NOT NULL"] {
+        let refused = table.migrate(clauses, &[]).await;
+        assert_eq!(refused.code, 3, "{refused:#?}");
+        assert!(refused.stdout.contains("the row with the key (12345)"), "{refused:#?}");
+        assert_eq!(table.tables().await, ["t"]);
     }
+    // Written after the look, it is met by the copy.
+    table.run("UPDATE t SET name = '7'").await;
+    let arguments =
+        ["migrate", "--database", &table.schema, "--table", "t", "--alter", "MODIFY name int NOT NULL"];
+    let mut running = rsc(shared(), &arguments)
+        .env("RSC_FAULT", "create.change.after:delay")
+        .env("RSC_FAULT_DELAY_MS", "2000")
+        .start();
+    let begun = format!("SELECT COUNT(*) FROM _rsc.`change` WHERE active_table = '{}.t'", table.schema);
+    while table.all::<u64>(&begun).await != [1] {
+        assert!(running.try_ended().is_none());
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    table.run("UPDATE t SET name = 'no number' WHERE id = 12345").await;
+    let failed = running.ended().await;
+    assert_eq!(failed.code, 4, "{failed:#?}");
+    assert!(failed.stderr.contains("the row with the key (12345)"), "{failed:#?}");
     assert_eq!(table.tables().await, ["t"]);
 }
