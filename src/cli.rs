@@ -149,8 +149,9 @@ pub struct Migrate {
     /// the binlog first)
     #[arg(long, value_enum, default_value_t = Agent::Auto, env = "RSC_AGENT", hide_env = true)]
     pub agent: Agent,
-    /// How long a copy batch should take; no snapshot is held longer
-    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = humantime::parse_duration)]
+    /// How long a copy batch should take; no snapshot is held longer. A batch is one transaction, and while its binlog is
+    /// written, others wait for their commit: a tenth of this, or so
+    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = humantime::parse_duration)]
     pub batch_time: Duration,
     /// Batches that are copied side by side [default: as many as the server's machine has cores, where they are known, at
     /// most 4]

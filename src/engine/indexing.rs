@@ -29,6 +29,7 @@ use crate::error::Told;
 use crate::journal::record::{Change, DeferIndexes};
 use crate::lifecycle::notice::Notice;
 use crate::mysql::indexes::{self, Means, Progress};
+use crate::mysql::inspect;
 use crate::schema::deferral::KeyText;
 use crate::session::{Session, SqlError, text};
 use crate::settings::Server;
@@ -116,7 +117,8 @@ impl Line {
         guard.run("START TRANSACTION").await?;
         self.fence.share_at("indexes.share", &mut guard).await?;
         let mut builder = Session::open(&self.server).await?;
-        let means = Means::of(&self.server, &mut builder).await?;
+        let bytes = inspect::bytes(&mut builder, &self.sides.live.name).await?;
+        let means = Means::of(&self.server, &mut builder, bytes).await?;
         tracing::info!(?means, indexes = self.sides.missing.len(), "building indexes");
         means.grant(&mut builder).await?;
         let connection = u64::from(builder.id());

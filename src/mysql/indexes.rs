@@ -148,6 +148,8 @@ pub async fn progress(session: &mut Session, connection: u64) -> Progress {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Means {
     pub threads: u64,
+    /// Threads that read the table.
+    pub readers: u64,
     pub buffer_bytes: u64,
     /// Where that is from, for people.
     pub source: &'static str,
@@ -156,18 +158,23 @@ pub struct Means {
 const MIB: u64 = 1 << 20;
 
 impl Means {
-    /// An eighth of the free memory, and a thread for each core, within what helps. SQL tells neither: on another
-    /// machine the server's own number of threads stays, and the memory is what any server has.
-    pub async fn of(server: &Server, session: &mut Session) -> Result<Self, SqlError> {
+    /// What was fastest (docs/benchmarks.md): two threads a core that sort, one a core that reads, and a small buffer.
+    /// A larger one is slower until the sorted pieces are so many that merging them takes another pass over the table, so
+    /// it grows with the table, up to an eighth of the free memory. SQL tells neither cores nor memory: on another machine
+    /// the server's own numbers of threads stay, and the memory is what any server has.
+    pub async fn of(server: &Server, session: &mut Session, table_bytes: u64) -> Result<Self, SqlError> {
+        let fitting = (table_bytes / 16).max(32 * MIB);
         Ok(match machine(server, session).await? {
             Some((cores, free)) => Self {
-                threads: cores.clamp(2, 8),
-                buffer_bytes: (free / 8).clamp(8 * MIB, 1024 * MIB),
-                source: "the machine's cores and free memory",
+                threads: (2 * cores).clamp(4, 16),
+                readers: cores.clamp(1, 8),
+                buffer_bytes: fitting.min(1024 * MIB).min(free / 8).max(MIB),
+                source: "the machine's cores and free memory, and the table's size",
             },
             None => Self {
                 threads: 0,
-                buffer_bytes: 64 * MIB,
+                readers: 0,
+                buffer_bytes: fitting.min(64 * MIB),
                 source: "the server's own threads, as it is on another machine",
             },
         })
@@ -178,10 +185,10 @@ impl Means {
         let mut settings = vec![("innodb_ddl_buffer_size", self.buffer_bytes)];
         if self.threads > 0 {
             settings.push(("innodb_ddl_threads", self.threads));
-            settings.push(("innodb_parallel_read_threads", self.threads));
+            settings.push(("innodb_parallel_read_threads", self.readers));
         }
         for (name, value) in settings {
-            match session.run(&format!("SET SESSION {name} = GREATEST({value}, @@SESSION.{name})")).await {
+            match session.run(&format!("SET SESSION {name} = {value}")).await {
                 Err(lost @ (SqlError::Lost(_) | SqlError::Unreachable { .. })) => return Err(lost),
                 Err(SqlError::Server { .. }) | Ok(_) => {}
             }
