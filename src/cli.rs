@@ -145,9 +145,9 @@ pub enum Command {
 /// Say what a change would do, what it would cost, and what a revert would bring back
 #[derive(Debug, Args)]
 #[command(about = "Say what a change would do, what it would cost, and what a revert would bring back")]
-#[command(after_help = PLAN)]
+#[command(after_help = PLAN, mut_arg("resume", |resume| resume.hide(true)))]
 pub struct Plan {
-    /// As for `rsc migrate`.
+    /// All that `rsc migrate` takes. It has no change to resume, and says so.
     #[command(flatten)]
     pub migrate: Migrate,
     /// Fail unless the change can be taken back for the whole of its revert window

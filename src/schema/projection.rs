@@ -91,11 +91,11 @@ impl Mapping {
         }
     }
 
-    pub fn old(&self) -> &Table {
+    pub fn old_table(&self) -> &Table {
         &self.old
     }
 
-    pub fn new(&self) -> &Table {
+    pub fn new_table(&self) -> &Table {
         &self.new
     }
 

@@ -21,7 +21,7 @@ mod rules;
 use super::conversion;
 use super::key::column_names;
 use super::projection::Mapping;
-use super::table::{Column, quote, same_name};
+use super::table::{Column, same_name};
 
 pub use rules::{Kind, Rule};
 
@@ -134,14 +134,14 @@ impl ColumnReport {
 
 fn columns(mapping: &Mapping) -> Vec<ColumnReport> {
     let mut found = Vec::new();
-    for old in &mapping.old().columns {
+    for old in &mapping.old_table().columns {
         let new = mapping.pairs().find(|(o, _)| same_name(&o.name, &old.name)).map(|(_, n)| n);
         found.push(match new {
             Some(new) => of_pair(mapping, old, new),
             None => of_dropped(old),
         });
     }
-    let added = mapping.new().columns.iter();
+    let added = mapping.new_table().columns.iter();
     let added = added.filter(|new| !mapping.pairs().any(|(_, n)| same_name(&n.name, &new.name)));
     found.extend(added.map(of_added));
     found
@@ -230,8 +230,13 @@ fn of_pair(mapping: &Mapping, old: &Column, new: &Column) -> ColumnReport {
         }
         (false, false) => coerced(&mut report, old, new),
     }
-    if let Some(why) = unfit_key(mapping, old, new) {
-        report.parks.push(why);
+    if rules::unfit_key(mapping, old, new) {
+        report.parks.push(format!("a row with a key that {} does not have is parked", old.column_type));
+        // What is stored, is stored as it is: but for spaces at the end of a text.
+        if old.data_type == new.data_type || new.charset.is_none() {
+            (report.fate, report.loses) = (Fate::Kept, false);
+            report.what.clear();
+        }
     }
     report
 }
@@ -259,17 +264,9 @@ fn coerced(report: &mut ColumnReport, old: &Column, new: &Column) {
     }
 }
 
-/// A row is found by its key, so a key that the old type does not have cannot be stored as another.
-fn unfit_key(mapping: &Mapping, old: &Column, new: &Column) -> Option<String> {
-    let inverse = mapping.inverse();
-    let part = inverse.key.iter().find(|part| same_name(&part.target.name, &old.name))?;
-    conversion::fits(new, &part.target, &quote(&new.name))?;
-    Some(format!("a row with a key that {} does not have is parked", old.column_type))
-}
-
 /// The old columns of a key that are columns of the table.
 fn parts<'t>(mapping: &'t Mapping, key: &super::table::Key) -> Vec<&'t Column> {
-    column_names(key).into_iter().filter_map(|name| mapping.old().column(name)).collect()
+    column_names(key).into_iter().filter_map(|name| mapping.old_table().column(name)).collect()
 }
 
 #[cfg(test)]

@@ -130,7 +130,11 @@ async fn run(case: &Case) -> Outcome {
     let reverted = rsc(shared(), &["revert", &id.to_string(), "--accept-parked"]).run().await;
     assert_eq!(reverted.code, 0, "{}: {reverted:#?}", case.name);
     assert_eq!(definition(&mut table, "t").await, old, "{}: the old definition", case.name);
-    let (missing, own) = losses(case, &table, id).await;
+    let (missing, own, reasons) = losses(case, &table, id).await;
+    for reason in &reasons {
+        let what = parking_part(reason);
+        assert!(parks(&plan["revert"], what), "{}: {reason}, and the plan said {plan:#}", case.name);
+    }
     let new = format!("_rsc{id}_t_new");
     judge(case, &mut table, "t", &new, (&missing, &own)).await;
 
@@ -151,10 +155,29 @@ async fn plan(case: &Case, table: &Table) -> crate::support::process::Ended {
     rsc(shared(), &plan).run().await
 }
 
+/// The part of a plan that must have said so: the kind of a rule, or a column.
+fn parking_part(reason: &str) -> &'static str {
+    let parts = [
+        ("Duplicate entry", "unique"),
+        ("Check constraint", "check"),
+        ("no partition", "partitions"),
+        ("functional index", "expression"),
+    ];
+    parts.iter().find(|(words, _)| reason.contains(words)).map_or("column", |(_, part)| part)
+}
+
+fn parks(revert: &Value, what: &str) -> bool {
+    let all = |list: &str| revert[list].as_array().cloned().unwrap_or_default();
+    match what {
+        "column" => all("columns").iter().any(|column| column["parks"] != Value::Array(Vec::new())),
+        kind => all("rules").iter().any(|rule| rule["kind"] == kind && rule["parks"] == true),
+    }
+}
+
 /// What `losses.txt` says must be what the plan said could be. Returns what that was.
 fn held_against(case: &Case, revert: &Value) -> String {
     let all = |list: &str| revert[list].as_array().cloned().unwrap_or_default();
-    let parks =
+    let may_park =
         |part: &Value| part["parks"] == true || part["parks"].as_array().is_some_and(|p| !p.is_empty());
     let loses: BTreeSet<String> = all("columns")
         .iter()
@@ -162,14 +185,14 @@ fn held_against(case: &Case, revert: &Value) -> String {
         .map(|column| column["new"]["name"].as_str().unwrap().to_owned())
         .collect();
     let mut parking: BTreeSet<String> = BTreeSet::new();
-    parking.extend(all("columns").iter().filter(|part| parks(part)).map(|column| {
+    parking.extend(all("columns").iter().filter(|part| may_park(part)).map(|column| {
         let side = if column["new"].is_null() { "old" } else { "new" };
         column[side]["name"].as_str().unwrap().to_owned()
     }));
     parking.extend(
         all("rules")
             .iter()
-            .filter(|part| parks(part))
+            .filter(|part| may_park(part))
             .map(|rule| format!("{} {}", rule["kind"].as_str().unwrap(), rule["name"].as_str().unwrap())),
     );
     for line in case.lines("losses.txt") {
@@ -310,14 +333,19 @@ async fn written_columns(table: &mut Table, name: &str) -> String {
     columns.join(", ")
 }
 
-/// The keys that `rsc losses` names, which must be those of the case, and the columns of the new schema's own values.
-async fn losses(case: &Case, table: &Table, id: u64) -> (BTreeSet<String>, BTreeSet<String>) {
+/// The keys that `rsc losses` names, which must be those of the case, the columns of the new schema's own values, and why
+/// rows are parked.
+async fn losses(case: &Case, table: &Table, id: u64) -> (BTreeSet<String>, BTreeSet<String>, Vec<String>) {
     let found = table.ask("losses", id).await.well().lines();
     let word = |line: &serde_json::Value, field: &str| line[field].as_str().unwrap_or_default().to_owned();
     let (mut seen, mut keys, mut own) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    let mut reasons = Vec::new();
     for line in &found {
         match line["event"].as_str() {
-            Some("parked_row") => seen.push(format!("parked {}", word(line, "key"))),
+            Some("parked_row") => {
+                reasons.push(word(line, "reason"));
+                seen.push(format!("parked {}", word(line, "key")));
+            }
             Some("lost_value") => seen.push(format!("lost {} {}", word(line, "key"), word(line, "column"))),
             Some("new_value") => drop(own.insert(word(line, "column"))),
             _ => continue,
@@ -330,7 +358,7 @@ async fn losses(case: &Case, table: &Table, id: u64) -> (BTreeSet<String>, BTree
     let mut expected = case.lines("losses.txt");
     expected.sort();
     assert_eq!(seen, expected, "{}: what `rsc losses` says", case.name);
-    (keys, own)
+    (keys, own, reasons)
 }
 
 /// A native ALTER of the table with the old schema gives the one with the new schema.

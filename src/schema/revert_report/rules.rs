@@ -53,7 +53,8 @@ impl Rule {
 const HOLDS: &str = "the new schema demands the same";
 
 pub fn rules(mapping: &Mapping) -> Vec<Rule> {
-    let mut found: Vec<Rule> = mapping.old().keys.iter().filter_map(|key| of_key(mapping, key)).collect();
+    let mut found: Vec<Rule> =
+        mapping.old_table().keys.iter().filter_map(|key| of_key(mapping, key)).collect();
     found.extend(checks(mapping));
     found.extend(partitions(mapping));
     found
@@ -76,7 +77,7 @@ fn has_expression(key: &Key) -> bool {
 
 /// No two rows that the new schema takes are one to this key of the old one.
 fn is_implied(mapping: &Mapping, key: &Key) -> bool {
-    mapping.new().keys.iter().any(|new| new.unique && keeps_apart(mapping, new, key))
+    mapping.new_table().keys.iter().any(|new| new.unique && keeps_apart(mapping, new, key))
         || in_both(mapping, key)
         || never_filled_twice(mapping, key)
 }
@@ -99,8 +100,12 @@ fn in_both(mapping: &Mapping, key: &Key) -> bool {
         let text = keys_of(&table.create).into_iter().find(|text| same_name(&text.name, name))?;
         text.text.split_once(" (").map(|(_, body)| (text.unique(), body.to_owned()))
     };
-    let Some(old) = body(mapping.old(), &key.name) else { return false };
-    let same = mapping.new().keys.iter().any(|new| body(mapping.new(), &new.name).as_ref() == Some(&old));
+    let Some(old) = body(mapping.old_table(), &key.name) else { return false };
+    let same = mapping
+        .new_table()
+        .keys
+        .iter()
+        .any(|new| body(mapping.new_table(), &new.name).as_ref() == Some(&old));
     same && mentions_alike(mapping, &old.1)
 }
 
@@ -122,9 +127,18 @@ fn alike(mapping: &Mapping, old: &Column, new: &Column) -> bool {
         (true, true) => computed_alike(mapping, old, new),
         (true, false) => false,
         (false, _) => {
-            conversion::survives(new, old) && (new.collation == old.collation || new.collation.is_none())
+            let apart = conversion::survives(new, old) || unfit_key(mapping, old, new);
+            apart && (new.collation == old.collation || new.collation.is_none())
         }
     }
+}
+
+/// A row is found by its key, so a key that the old type does not have is not stored as another: its row is parked, and
+/// those that are left are what they were.
+pub(super) fn unfit_key(mapping: &Mapping, old: &Column, new: &Column) -> bool {
+    let inverse = mapping.inverse();
+    let part = inverse.key.iter().find(|part| same_name(&part.target.name, &old.name));
+    part.is_some_and(|part| conversion::fits(new, &part.target, &quote(&new.name)).is_some())
 }
 
 /// Both are computed by the same text, of columns that mean the same.
@@ -136,7 +150,7 @@ pub(super) fn computed_alike(mapping: &Mapping, old: &Column, new: &Column) -> b
         let kind = kind.to_owned();
         Some((kind, expression.trim_end_matches(',').split(" COMMENT ").next()?.to_owned()))
     };
-    match (text(mapping.old(), old), text(mapping.new(), new)) {
+    match (text(mapping.old_table(), old), text(mapping.new_table(), new)) {
         (Some(a), Some(b)) => same_expression(&a, &b) && mentions_alike(mapping, &a.1),
         _ => false,
     }
@@ -153,7 +167,7 @@ fn same_expression(a: &(String, String), b: &(String, String)) -> bool {
 
 /// Every old column that the text names is in the new schema under its name, and means the same.
 fn mentions_alike(mapping: &Mapping, text: &str) -> bool {
-    let named = mapping.old().columns.iter().filter(|column| text.contains(&quote(&column.name)));
+    let named = mapping.old_table().columns.iter().filter(|column| text.contains(&quote(&column.name)));
     named.into_iter().all(|column| {
         let pair = mapping.pairs().find(|(o, _)| same_name(&o.name, &column.name));
         pair.is_some_and(|(o, n)| {
@@ -177,8 +191,8 @@ fn checks_of(create: &str) -> Vec<(String, String)> {
 }
 
 fn checks(mapping: &Mapping) -> Vec<Rule> {
-    let new = checks_of(&mapping.new().create);
-    checks_of(&mapping.old().create)
+    let new = checks_of(&mapping.new_table().create);
+    checks_of(&mapping.old_table().create)
         .into_iter()
         .map(|(name, text)| {
             let holds = new.iter().any(|(_, other)| *other == text) && mentions_alike(mapping, &text);
@@ -194,9 +208,9 @@ fn partitions_of(create: &str) -> Option<&str> {
 }
 
 fn partitions(mapping: &Mapping) -> Option<Rule> {
-    let old = partitions_of(&mapping.old().create)?;
-    let holds =
-        takes_all(old) || (partitions_of(&mapping.new().create) == Some(old) && mentions_alike(mapping, old));
+    let old = partitions_of(&mapping.old_table().create)?;
+    let holds = takes_all(old)
+        || (partitions_of(&mapping.new_table().create) == Some(old) && mentions_alike(mapping, old));
     let what = match holds {
         true => "there is one for every row",
         false => "a row for which the old table has no partition is parked",

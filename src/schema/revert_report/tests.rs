@@ -137,5 +137,6 @@ fn a_key_that_the_old_type_does_not_have_parks_its_row() {
     };
     let wider = report(&of("int"), &of("bigint"));
     assert!(!wider.columns[0].parks.is_empty(), "{wider:#?}");
+    assert!(!wider.columns[0].loses && !rule(&wider, "PRIMARY").parks, "{wider:#?}");
     assert_eq!(report(&of("bigint"), &of("int")).verdict(), Verdict::Lossless);
 }
