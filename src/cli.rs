@@ -32,6 +32,16 @@ Examples:
   rsc migrate --database shop --table users --alter \"DROP COLUMN title\"
   rsc migrate --resume 7";
 
+const PLAN: &str = "\
+Leaves nothing on the server but an empty table that is dropped again. Ends with
+exit code 3, and all reasons, if the change would be refused, or if it is not
+what --require-... and --max-... ask for.
+
+Examples:
+  rsc plan --alter \"ALTER TABLE shop.users DROP COLUMN title\"
+  rsc --output json plan --database shop --table users --alter \"DROP COLUMN title\" \\
+      --require-lossless --max-duration 2h";
+
 /// Online schema change for MySQL that can be taken back
 #[derive(Debug, Parser)]
 #[command(
@@ -106,6 +116,7 @@ pub struct Connection {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Plan(Plan),
     Migrate(Migrate),
     /// Swap the tables of a change that was started with --postpone-cutover
     Cutover(Id),
@@ -129,6 +140,28 @@ pub enum Command {
     Status(Id),
     /// Show what was written that the old schema cannot hold
     Losses(LossesOptions),
+}
+
+/// Say what a change would do, what it would cost, and what a revert would bring back
+#[derive(Debug, Args)]
+#[command(about = "Say what a change would do, what it would cost, and what a revert would bring back")]
+#[command(after_help = PLAN, mut_arg("resume", |resume| resume.hide(true)))]
+pub struct Plan {
+    /// All that `rsc migrate` takes. It has no change to resume, and says so.
+    #[command(flatten)]
+    pub migrate: Migrate,
+    /// Fail unless the change can be taken back for the whole of its revert window
+    #[arg(long, help_heading = "Fail unless")]
+    pub require_revertible: bool,
+    /// Fail unless a revert brings back every row and every value, whatever is written
+    #[arg(long, help_heading = "Fail unless")]
+    pub require_lossless: bool,
+    /// Fail if writers may have to wait for longer at the swap
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, help_heading = "Fail unless")]
+    pub max_freeze: Option<Duration>,
+    /// Fail if the copy and its indexes may take longer
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, help_heading = "Fail unless")]
+    pub max_duration: Option<Duration>,
 }
 
 /// Change the schema of a live table

@@ -1,9 +1,9 @@
 //! `rsc migrate`: everything that can be refused is refused before the first thing is touched; then the change
 //! is journaled, and the engine drives it.
 
+use super::judgement::{Asked, judge};
 use super::{Context, agent, sql_error, store_error};
 use crate::cli::{Agent, Defer, Migrate};
-use crate::engine::sides::definition;
 use crate::engine::{self, Until};
 use crate::error::{Error, Told};
 use crate::journal::record::{Change, DeferIndexes, Options};
@@ -11,18 +11,9 @@ use crate::journal::store;
 use crate::lifecycle::event::Verb;
 use crate::lifecycle::retention::shorter_than_window;
 use crate::lifecycle::state::State;
-use crate::mysql::ahead;
-use crate::mysql::inspect::{self, Found};
-use crate::mysql::leftover;
-use crate::mysql::preflight;
 use crate::mysql::retention;
-use crate::mysql::shadow::Probe;
 use crate::output::duration;
-use crate::rows::statements::Statements;
-use crate::schema::projection::Mapping;
-use crate::schema::statement::{Alter, Refusal};
-use crate::schema::table::{Table, TableName, check_names};
-use crate::session::{Session, SqlError};
+use crate::session::Session;
 
 pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -> Result<(), Error> {
     let (id, ask) = match (migrate.resume, &migrate.alter) {
@@ -74,19 +65,23 @@ async fn begin(
     text: &str,
     database: Option<&str>,
 ) -> Result<u64, Error> {
-    let alter = Alter::parse(text).map_err(|e| refused(advice(&e)))?;
-    let name = alter
-        .resolve(database, migrate.table.as_deref())
-        .map_err(|e| Error::Usage(advice(&e).state("nothing was touched")))?;
     let mut session = context.session().await?;
-    let table = find(&mut session, &name).await?;
-    let facts = preflight::gather(&mut session, table.clone()).await.map_err(sql_error)?;
-    refuse_all(preflight::refusals(&facts))?;
-    refuse_second_change(&mut session, &table).await?;
-    refuse_leftovers(&mut session, &table).await?;
-    try_statement(context, &mut session, &table, &alter).await?;
+    let asked = Asked { text, database, table: migrate.table.as_deref() };
+    let judged = judge(context, &mut session, asked).await?;
+    let (alter, table) = judged.clear(&mut session).await?.allowed()?;
     store::install(&mut session).await.map_err(store_error)?;
-    let options = Options {
+    let options = options(migrate);
+    let statement = match alter.table {
+        Some(_) => text.to_owned(),
+        None => format!("ALTER TABLE {} {}", table.name, alter.specs),
+    };
+    warn_of_retention(context, &mut session, &options).await?;
+    store::create(&mut session, &table, &statement, &options).await.map_err(store_error)
+}
+
+/// How the change is to be made, as it was asked for.
+pub fn options(migrate: &Migrate) -> Options {
+    Options {
         batch_ms: u64::try_from(migrate.batch_time.as_millis()).unwrap_or(u64::MAX).max(1),
         cutover_lock_timeout_s: migrate.cutover_lock_timeout.as_secs(),
         revert_window_s: migrate.revert_window.as_secs(),
@@ -98,160 +93,6 @@ async fn begin(
         },
         copy_threads: migrate.copy_threads,
         ..Options::default()
-    };
-    let statement = match alter.table {
-        Some(_) => text.to_owned(),
-        None => format!("ALTER TABLE {} {}", table.name, alter.specs),
-    };
-    warn_of_retention(context, &mut session, &options).await?;
-    store::create(&mut session, &table, &statement, &options).await.map_err(store_error)
-}
-
-async fn find(session: &mut Session, name: &TableName) -> Result<Table, Error> {
-    match inspect::find(session, name).await.map_err(sql_error)? {
-        Found::Table(table) => Ok(*table),
-        Found::View => Err(refused(
-            Told::new(format!("{} is a view; a view has no rows to keep", name.plain()))
-                .next("ALTER VIEW, or name the table behind it"),
-        )),
-        Found::Nothing => Err(refused(
-            Told::new(format!("there is no table {}", name.plain()))
-                .next("check --database and --table, and that the account may see the table"),
-        )),
-    }
-}
-
-fn refuse_all(reasons: Vec<Told>) -> Result<(), Error> {
-    match reasons.len() {
-        0 => Ok(()),
-        _ => {
-            let reasons = reasons.into_iter().map(|told| told.state("nothing was touched")).collect();
-            Err(Error::RefusedFor(reasons))
-        }
-    }
-}
-
-async fn refuse_second_change(session: &mut Session, table: &Table) -> Result<(), Error> {
-    if !store::installed(session).await.map_err(store_error)? {
-        return Ok(());
-    }
-    let Some(other) = store::active(session, table).await.map_err(store_error)? else { return Ok(()) };
-    let id = other.id;
-    let next = match other.state {
-        State::Ready => {
-            format!("to swap its tables, `rsc cutover {id}`; to give it up, `rsc cancel {id}`")
-        }
-        State::Revertible | State::Reverted | State::Expired => {
-            format!("to end it, keeping what serves now, `rsc complete {id}`")
-        }
-        _ => format!("to go on with it, `rsc migrate --resume {id}`; to give it up, `rsc cancel {id}`"),
-    };
-    Err(refused(
-        Told::new(format!("{} has a change already: {id}, which is {}", table.name.plain(), other.state))
-            .next(next),
-    ))
-}
-
-/// A new change may get the number of a lost one, and take its table for its own.
-async fn refuse_leftovers(session: &mut Session, table: &Table) -> Result<(), Error> {
-    let left = leftover::of_table(session, table).await.map_err(store_error)?;
-    let reason = |left: &TableName| {
-        Told::new(format!(
-            "{} is left of a change of {} that the journal does not know any more",
-            left.plain(),
-            table.name.plain()
-        ))
-        .next(format!("see whether it has rows that are needed; then DROP TABLE {left}"))
-    };
-    refuse_all(left.iter().map(reason).collect())
-}
-
-/// Lets the server judge the statement on an empty twin, and looks whether rows can be kept in both.
-async fn try_statement(
-    context: &Context,
-    session: &mut Session,
-    table: &Table,
-    alter: &Alter,
-) -> Result<(), Error> {
-    let probe = Probe::build(&context.server, session, &table.name, alter).await.map_err(statement_error)?;
-    let judged = judge(session, table, alter, &probe.name).await;
-    probe.remove(session).await.map_err(sql_error)?;
-    judged
-}
-
-async fn judge(session: &mut Session, table: &Table, alter: &Alter, probe: &TableName) -> Result<(), Error> {
-    let Found::Table(after) = inspect::find(session, probe).await.map_err(sql_error)? else {
-        return Err(Error::Unexpected(Told::new(
-            "the empty twin of the table disappeared while it was looked at",
-        )));
-    };
-    // The twin has a counter only if the statement sets it.
-    let nothing =
-        definition(&after.create) == definition(&table.create) && after.auto_increment.is_none_or(|n| n <= 1);
-    if !alter.rebuild_only && nothing {
-        return Err(refused(
-            Told::new(format!("the statement changes nothing of {}", table.name.plain()))
-                .next("to rebuild the table as it is, use --alter \"FORCE\""),
-        ));
-    }
-    if let Some(told) = check_names_too_long(table, &after) {
-        return Err(refused(told));
-    }
-    match Mapping::between(table, &after, alter) {
-        Ok(mapping) => refuse_misfit(session, table, &after, &mapping).await,
-        Err(reasons) => {
-            let told = |reason| Told::new(reason).next("give --alter without the clause that does this");
-            refuse_all(reasons.into_iter().map(told).collect())
-        }
-    }
-}
-
-async fn refuse_misfit(
-    session: &mut Session,
-    table: &Table,
-    after: &Table,
-    mapping: &Mapping,
-) -> Result<(), Error> {
-    let forward = Statements::new(mapping.forward(), table.name.clone(), after.name.clone());
-    let Some(misfit) = ahead::misfit(session, &forward, table, after).await.map_err(sql_error)? else {
-        return Ok(());
-    };
-    Err(refused(
-        Told::new(misfit.to_string())
-            .next("mend the row (there may be more like it), or choose a definition that holds it"),
-    ))
-}
-
-/// The server names the CHECK constraints of a copy after its table, also when it is renamed: `<table>_chk_1`. Where
-/// that is no name, the tables could never be swapped.
-fn check_names_too_long(table: &Table, after: &Table) -> Option<Told> {
-    const NAME_MAX: usize = 64;
-    let checks = [table, after].map(|table| check_names(&table.create).len()).into_iter().max()?;
-    let name = &table.name.table;
-    let longest = name.chars().count() + format!("_chk_{checks}").len();
-    (checks > 0 && longest > NAME_MAX).then(|| {
-        Told::new(format!(
-            "the table has CHECK constraints, and the server names those of a copy `{name}_chk_1` and so on, which is \
-             longer than {NAME_MAX} characters"
-        ))
-        .next("rename the table to a shorter name, or drop its CHECK constraints, with a native ALTER TABLE first")
-    })
-}
-
-fn statement_error(error: SqlError) -> Error {
-    match error {
-        SqlError::Server { .. } => {
-            let told = Told::new(format!("the server does not accept the statement: {error}"));
-            // The names of CHECK constraints are one to a schema, and the copy stands beside the table.
-            refused(told.next(match error.code() {
-                Some(3822) => {
-                    "give the new CHECK constraint a name that none in this schema has, also none that the statement \
-                     drops: the copy stands beside the table, which keeps its own"
-                }
-                _ => "correct what follows --alter (the server tried it on an empty copy of the table)",
-            }))
-        }
-        SqlError::Lost(_) | SqlError::Unreachable { .. } => sql_error(error),
     }
 }
 
@@ -268,19 +109,6 @@ async fn warn_of_retention(context: &Context, session: &mut Session, options: &O
         ));
     }
     Ok(())
-}
-
-/// The sentence of a [`Refusal`] ends in what to do.
-fn advice(refusal: &Refusal) -> Told {
-    let sentence = refusal.to_string();
-    match sentence.rsplit_once(": ") {
-        Some((what, next)) => Told::new(what).next(next),
-        None => Told::new(sentence),
-    }
-}
-
-fn refused(told: Told) -> Error {
-    Error::Refused(told.state("nothing was touched"))
 }
 
 fn usage(what: &str) -> Error {

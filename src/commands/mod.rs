@@ -2,9 +2,11 @@
 
 mod agent;
 mod asking;
+mod judgement;
 mod list;
 mod losses;
 mod migrate;
+mod plan;
 mod status;
 
 use std::sync::Arc;
@@ -37,6 +39,7 @@ pub async fn run(cli: Cli, printer: Arc<Printer>, stop: watch::Receiver<bool>) -
     }
     let context = Context { server, printer, stop };
     match &cli.command {
+        Command::Plan(plan) => plan::run(&context, plan, cli.connection.database()?.as_deref()).await,
         Command::Migrate(migrate) => {
             migrate::run(&context, migrate, cli.connection.database()?.as_deref()).await
         }

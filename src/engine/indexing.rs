@@ -48,7 +48,19 @@ pub struct Made {
     pub because: Option<&'static str>,
 }
 
+const NOT_ASKED_FOR: &str = "--defer-indexes never asks for it";
 pub const NOT_IN_PLACE: &str = "the server would not build them in place";
+
+/// Why no index is left off, though some could be.
+pub async fn against(session: &mut Session, asked: DeferIndexes) -> Result<Option<&'static str>, SqlError> {
+    Ok(match asked {
+        DeferIndexes::Never => Some(NOT_ASKED_FOR),
+        DeferIndexes::Auto if indexes::replicas(session).await? > 0 => {
+            Some("a replica is connected, which would be busy with building them for as long")
+        }
+        DeferIndexes::Auto | DeferIndexes::Always => None,
+    })
+}
 
 /// Leaves the indexes off that are built later. When the reason is [`NOT_IN_PLACE`] the shadow is to be made anew.
 pub async fn leave_off(
@@ -59,13 +71,14 @@ pub async fn leave_off(
 ) -> Result<Made, Trouble> {
     let keys = sides.deferrable(change.options.defer_indexes == DeferIndexes::Always);
     let none = |because| Ok(Made { deferred: 0, because });
-    match change.options.defer_indexes {
-        _ if keys.is_empty() => return none(None),
-        DeferIndexes::Never => return none(None),
-        DeferIndexes::Auto if indexes::replicas(session).await? > 0 => {
-            return none(Some("a replica is connected, which would be busy with building them for as long"));
-        }
-        DeferIndexes::Auto | DeferIndexes::Always => {}
+    if keys.is_empty() {
+        return none(None);
+    }
+    match against(session, change.options.defer_indexes).await? {
+        // Nobody needs to be told what they asked for.
+        Some(NOT_ASKED_FOR) => return none(None),
+        Some(why) => return none(Some(why)),
+        None => {}
     }
     let mut other = Session::open(server).await?;
     match indexes::leave_off(&mut other, &sides.shadow.name, &keys, sides.mark()).await? {

@@ -22,7 +22,7 @@ use crate::rows::coverage::Coverage;
 use crate::rows::gtid_set::{GtidSet, Source};
 use crate::rows::key_range::Frontier;
 use crate::rows::pacing::Pacing;
-use crate::session::{Session, number};
+use crate::session::{Session, SqlError, number};
 use crate::settings::Server;
 
 /// Keys and rows that a window holds at most.
@@ -63,8 +63,9 @@ const THREADS_MAX: u64 = 4;
 /// Where the server's cores are not known.
 const THREADS_UNKNOWN: u64 = 2;
 
-async fn threads(server: &Server, session: &mut Session, change: &Change) -> Result<usize, Trouble> {
-    let threads = match change.options.copy_threads {
+/// So many batches are copied side by side; `asked`: what the operator wants.
+pub async fn threads(server: &Server, session: &mut Session, asked: Option<u64>) -> Result<usize, SqlError> {
+    let threads = match asked {
         Some(threads) => threads,
         None => match indexes::machine(server, session).await? {
             Some((cores, _)) => cores.min(THREADS_MAX),
@@ -135,7 +136,7 @@ impl Line {
         let position = store::position(&mut control, change.id).await?;
         let coverage = store::coverage(&mut control, change.id).await?;
         let copied = store::rows_copied(&mut control, change.id).await?;
-        let threads = threads(server, &mut control, change).await?;
+        let threads = threads(server, &mut control, change.options.copy_threads).await?;
         let statements = sides.statements();
         let literals = copy::key_literals(&statements, "d")
             .ok_or_else(|| Trouble::Definite(Told::new("the key has a type that cannot be paged by")))?;

@@ -26,6 +26,8 @@ use crate::lifecycle::notice::Notice;
 use crate::settings::Server;
 
 pub use driver::run;
+pub use indexing::against as against_deferring;
+pub use line::threads as copy_threads;
 
 /// Is told what happens. Must not block.
 pub type Onlooker = Arc<dyn Fn(Notice) + Send + Sync>;

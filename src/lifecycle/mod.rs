@@ -1,6 +1,7 @@
 //! The life of a change: its states, what may happen in each, and what follows. Pure.
 
 pub mod event;
+pub mod forecast;
 pub mod notice;
 pub mod retention;
 pub mod state;

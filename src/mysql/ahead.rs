@@ -30,22 +30,62 @@ pub enum Misfit {
     Row { key: String, why: String },
 }
 
-/// The first such row that is found. `forward` are the statements that copy rows of `table` into the probe, `after`.
-pub async fn misfit(
+/// Such a row for each column that has one, as far as conditions tell; else the first that the server refuses.
+/// `forward` are the statements that copy rows of `table` into the probe, `after`.
+pub async fn misfits(
     session: &mut Session,
     forward: &Statements,
     table: &Table,
     after: &Table,
-) -> Result<Option<Misfit>, SqlError> {
+) -> Result<Vec<Misfit>, SqlError> {
     let until = Instant::now() + LOOK;
-    let Some(literals) = key_literals(forward, "d") else { return Ok(None) };
-    if let Some(found) = by_condition(session, forward, &literals).await? {
-        return Ok(Some(found));
+    let Some(literals) = key_literals(forward, "d") else { return Ok(Vec::new()) };
+    let mut found: Vec<Misfit> = Vec::new();
+    let mut columns = limited(forward);
+    // One look at all columns, as long as there is nothing; then one more for those that are left.
+    while let Some(misfit) = by_condition(session, forward, &literals, &columns).await? {
+        let Misfit::Value { column: name, .. } = &misfit else { break };
+        let before = columns.len();
+        columns.retain(|column| column.source.name != *name);
+        found.push(misfit);
+        if columns.len() == before || Instant::now() >= until {
+            break;
+        }
+    }
+    if !found.is_empty() {
+        return Ok(found);
     }
     match may_refuse(forward, table, after) {
-        true => by_trying(session, forward, &literals, until).await,
-        false => Ok(None),
+        true => Ok(by_trying(session, forward, &literals, until).await?.into_iter().collect()),
+        false => Ok(Vec::new()),
     }
+}
+
+/// A column with values that may not fit, as far as a condition can tell.
+pub struct Limited<'s> {
+    pub source: &'s Column,
+    target: &'s Column,
+    value: String,
+    /// True for a value that fits.
+    pub fits: String,
+}
+
+/// The source table's alias in the conditions is `d`.
+pub fn limited(forward: &Statements) -> Vec<Limited<'_>> {
+    let projection = forward.projection();
+    let of = |mapped: &'_ crate::schema::projection::Mapped| {
+        let source = &projection.source[mapped.source];
+        !conversion::survives(source, &mapped.target)
+    };
+    let mapped = projection.mapped.iter().filter(|mapped| of(mapped));
+    mapped
+        .filter_map(|mapped| {
+            let (source, target) = (&projection.source[mapped.source], &mapped.target);
+            let value = format!("d.{}", quote(&source.name));
+            let fits = conversion::must_fit(source, target, &value)?;
+            Some(Limited { source, target, value, fits })
+        })
+        .collect()
 }
 
 /// Whether the new definition has a type, or a rule, that rows of the old one may not fit.
@@ -148,38 +188,26 @@ async fn by_condition(
     session: &mut Session,
     forward: &Statements,
     key: &[String],
+    columns: &[Limited<'_>],
 ) -> Result<Option<Misfit>, SqlError> {
-    let projection = forward.projection();
-    let mut columns = Vec::new();
-    for mapped in &projection.mapped {
-        let source = &projection.source[mapped.source];
-        let value = format!("d.{}", quote(&source.name));
-        if conversion::survives(source, &mapped.target) {
-            continue;
-        }
-        if let Some(fits) = conversion::must_fit(source, &mapped.target, &value) {
-            columns.push((source, &mapped.target, value, fits));
-        }
-    }
     if columns.is_empty() {
         return Ok(None);
     }
-    let case = |yields: &dyn Fn(usize) -> String| -> String {
+    let case = |yields: &dyn Fn(&Limited<'_>) -> String| -> String {
         let whens: Vec<String> = columns
             .iter()
-            .enumerate()
-            .map(|(i, (_, _, _, fits))| format!("WHEN NOT {fits} THEN {}", yields(i)))
+            .map(|column| format!("WHEN NOT {} THEN {}", column.fits, yields(column)))
             .collect();
         format!("CASE {} END", whens.join(" "))
     };
-    let misfits: Vec<String> = columns.iter().map(|(_, _, _, fits)| format!("NOT {fits}")).collect();
+    let misfits: Vec<String> = columns.iter().map(|column| format!("NOT {}", column.fits)).collect();
     let sql = format!(
         "SELECT /*+ MAX_EXECUTION_TIME({}) */ CONCAT_WS(', ', {}), {}, LEFT({}, 100), {} FROM {} AS d WHERE {} LIMIT 1",
         LOOK.as_millis(),
         key.join(", "),
-        case(&|i| string_literal(&columns[i].0.name)),
-        case(&|i| crate::rows::ledger::shown(&columns[i].2, columns[i].0)),
-        case(&|i| string_literal(&type_of(columns[i].1))),
+        case(&|column| string_literal(&column.source.name)),
+        case(&|column| crate::rows::ledger::shown(&column.value, column.source)),
+        case(&|column| string_literal(&type_of(column.target))),
         forward.source(),
         misfits.join(" OR ")
     );

@@ -156,7 +156,7 @@ pub async fn own_values(
 }
 
 /// The value is none that the server would have filled in.
-fn differs(own: &TargetOnly) -> String {
+pub fn differs(own: &TargetOnly) -> String {
     let name = quote(&own.column.name);
     match (own.fill, own.column.extra.to_lowercase().contains("default_generated")) {
         (Some(fill), _) => format!("NOT ({name} <=> {fill})"),

@@ -3,6 +3,7 @@
 pub mod ahead;
 pub mod apply;
 pub mod binlog;
+pub mod census;
 pub mod copy;
 pub mod duplicate;
 pub mod indexes;
@@ -11,8 +12,10 @@ pub mod leftover;
 pub mod losses;
 pub mod preflight;
 pub mod retention;
+pub mod sample;
 pub mod shadow;
 pub mod swap;
+pub mod volume;
 
 /// What rsc's readers of the binlog call themselves, so that they are not taken for replicas.
 const READER_NAME: &str = "rsc";

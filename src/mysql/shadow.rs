@@ -1,5 +1,7 @@
 //! Makes and drops the shadow table, and tries a statement on an empty twin.
 
+use std::time::{Duration, Instant};
+
 use crate::schema::statement::Alter;
 use crate::schema::table::{TableName, check_names, string_literal};
 use crate::session::{Session, SqlError, text};
@@ -69,6 +71,63 @@ impl Probe {
     pub async fn remove(self, session: &mut Session) -> Result<(), SqlError> {
         drop(session, &self.name).await?;
         session.run(&format!("DO RELEASE_LOCK({})", probe_lock(&self.name.table))).await.map(|_| ())
+    }
+
+    /// Swaps two empty tables as a change swaps its own, some times, and returns how long the locks were held. The
+    /// probe is as it was then.
+    pub async fn rehearse(&self, server: &Server, session: &mut Session) -> Result<Vec<Duration>, SqlError> {
+        let names =
+            ["a", "b"].map(|end| TableName::new(&self.name.schema, format!("{}_{end}", self.name.table)));
+        for name in &names {
+            session.run(&format!("DO GET_LOCK({}, 0)", probe_lock(&name.table))).await?;
+        }
+        let rehearsed = rehearse(server, &self.name, &names).await;
+        for name in &names {
+            drop(session, name).await?;
+            session.run(&format!("DO RELEASE_LOCK({})", probe_lock(&name.table))).await?;
+        }
+        rehearsed
+    }
+}
+
+/// An even number: each swap undoes the one before.
+const REHEARSALS: usize = 6;
+
+async fn rehearse(
+    server: &Server,
+    probe: &TableName,
+    [twin, other]: &[TableName; 2],
+) -> Result<Vec<Duration>, SqlError> {
+    let mut session = Session::open(server).await?;
+    session.run(&format!("CREATE TABLE {twin} LIKE {probe}")).await?;
+    session.run("SET autocommit = 0").await?;
+    let (mut shadow, mut retired) = (twin, other);
+    let mut took = Vec::new();
+    for _ in 0..REHEARSALS {
+        session.run(&format!("LOCK TABLES {probe} WRITE, {shadow} WRITE")).await?;
+        let started = Instant::now();
+        session.run(&format!("RENAME TABLE {probe} TO {retired}, {shadow} TO {probe}")).await?;
+        session.run("UNLOCK TABLES").await?;
+        took.push(started.elapsed());
+        (shadow, retired) = (retired, shadow);
+    }
+    Ok(took)
+}
+
+/// Whether the server would do the statement in place of the table, at once: asked on an empty table that is dropped
+/// again.
+pub async fn instant(
+    server: &Server,
+    session: &mut Session,
+    live: &TableName,
+    alter: &Alter,
+) -> Result<bool, SqlError> {
+    // More may be appended to the clauses, as they end in a word of a clause.
+    let asked = Alter { specs: format!("{}, ALGORITHM=INSTANT", alter.specs), ..alter.clone() };
+    match Probe::build(server, session, live, &asked).await {
+        Ok(probe) => probe.remove(session).await.map(|()| true),
+        Err(SqlError::Server { .. }) => Ok(false),
+        Err(lost) => Err(lost),
     }
 }
 

@@ -90,6 +90,18 @@ impl Swap {
     }
 }
 
+/// Whether [`blockers`] can tell anything: the account may look, and the server keeps its metadata locks.
+pub async fn sees_blockers(session: &mut Session) -> bool {
+    let kept = session
+        .text(
+            "SELECT i.ENABLED = 'YES' AND (SELECT COUNT(*) FROM performance_schema.metadata_locks WHERE FALSE) = 0 \
+             AND (SELECT COUNT(*) FROM performance_schema.threads WHERE FALSE) = 0 \
+             FROM performance_schema.setup_instruments i WHERE i.NAME = 'wait/lock/metadata/sql/mdl'",
+        )
+        .await;
+    matches!(kept, Ok(Some(answer)) if answer == "1")
+}
+
 /// Who holds a metadata lock on the table, the longest first. Empty also when the server does not let us look.
 pub async fn blockers(session: &mut Session, table: &TableName) -> Vec<Blocker> {
     let rows = session

@@ -113,7 +113,8 @@ fn shortened(value: &str) -> String {
     }
 }
 
-fn columns(head: &[&str], rows: Vec<Vec<String>>) -> Vec<String> {
+/// Aligned, two spaces in.
+pub(super) fn columns(head: &[&str], rows: Vec<Vec<String>>) -> Vec<String> {
     let head: Vec<String> = head.iter().map(ToString::to_string).collect();
     let all: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
     let width = |i: usize| {

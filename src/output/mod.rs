@@ -6,6 +6,7 @@
 mod json;
 mod live;
 mod losses;
+mod plan;
 mod text;
 
 use std::io::Write;
@@ -20,6 +21,7 @@ use crate::journal::record::Change;
 use crate::lifecycle::notice::Notice;
 
 pub use losses::LossReport;
+pub use plan::{Disk, Holders, PlanReport, Sampled};
 pub use text::{StatusReport, duration};
 
 pub struct Printer {
@@ -84,6 +86,13 @@ impl Printer {
         match self.format {
             Format::Json => self.line(&json::status(report)),
             Format::Text => put(&text::status(report, width(&console::Term::stdout()))),
+        }
+    }
+
+    pub fn plan(&self, report: &PlanReport) {
+        match self.format {
+            Format::Json => self.line(&plan::json(report)),
+            Format::Text => put(&plan::text(report, width(&console::Term::stdout()))),
         }
     }
 

@@ -111,7 +111,7 @@ fn binlogs_short(shortage: Shortage) -> String {
     )
 }
 
-fn blocker(blocker: &Blocker) -> String {
+pub(super) fn blocker(blocker: &Blocker) -> String {
     let doing = if blocker.query.is_empty() { "an open transaction" } else { blocker.query.as_str() };
     format!(
         "    connection {} of {}@{}, {} s: {doing}",
@@ -281,7 +281,7 @@ fn commands(next: &str) -> Vec<&str> {
 }
 
 /// The text behind a label, the lines after the first as far in.
-fn labelled(label: &str, text: &str, width: usize) -> Vec<String> {
+pub(super) fn labelled(label: &str, text: &str, width: usize) -> Vec<String> {
     let room = width.saturating_sub(label.chars().count()).max(20);
     let wrapped = wrap(text, room);
     let indent = " ".repeat(label.chars().count());
@@ -325,7 +325,7 @@ fn state_in_words(state: State) -> String {
     state.name().replace('_', " ")
 }
 
-fn one_line(text: &str, most: usize) -> String {
+pub(super) fn one_line(text: &str, most: usize) -> String {
     cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), most)
 }
 

@@ -10,11 +10,13 @@
 mod ahead;
 mod calendar;
 mod family;
+mod nearest;
 mod survival;
 mod zone;
 
 pub use self::ahead::must_fit;
 use self::family::{Family, family};
+pub use self::nearest::{Nearest, nearest};
 pub use self::survival::{fits, keeps_keys_apart, survives};
 use super::table::Column;
 

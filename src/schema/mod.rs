@@ -4,5 +4,6 @@ pub mod conversion;
 pub mod deferral;
 pub mod key;
 pub mod projection;
+pub mod revert_report;
 pub mod statement;
 pub mod table;

@@ -91,6 +91,19 @@ impl Mapping {
         }
     }
 
+    pub fn old_table(&self) -> &Table {
+        &self.old
+    }
+
+    pub fn new_table(&self) -> &Table {
+        &self.new
+    }
+
+    /// The old column and the new one of each pair.
+    pub fn pairs(&self) -> impl Iterator<Item = (&Column, &Column)> {
+        self.pairs.iter().map(|&(o, n)| (&self.old.columns[o], &self.new.columns[n]))
+    }
+
     /// Rows of the old definition become rows of the new one.
     pub fn forward(&self) -> Projection {
         let key = &self.old.keys[self.keys.0];

@@ -41,8 +41,21 @@ pub struct Alter {
 }
 
 impl Alter {
-    /// Reads a whole ALTER TABLE statement, or only its clauses.
+    /// Reads a whole ALTER TABLE statement, or only its clauses. Refused for the first reason.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let (alter, refusals) = Self::read(text);
+        refusals.into_iter().next().map_or(Ok(alter), Err)
+    }
+
+    /// What could be read, and all reasons against the rest: one for each clause that is refused. Only without any may
+    /// the statement run; the table's name is good for telling what else is wrong with it.
+    pub fn read(text: &str) -> (Self, Vec<Refusal>) {
+        let mut alter = Alter::default();
+        let refusals = alter.read_statement(text).unwrap_or_else(|refusal| vec![refusal]);
+        (alter, refusals)
+    }
+
+    fn read_statement(&mut self, text: &str) -> Result<Vec<Refusal>, Refusal> {
         let (pieces, hidden) = pieces(text)?;
         let pieces = without_last_semicolons(&pieces);
         if let Some(refusal) = other_statement(pieces).or(hidden) {
@@ -55,18 +68,17 @@ impl Alter {
         if !balanced(pieces) {
             return Err(Refusal::Parentheses);
         }
-        let mut alter = Alter::default();
         let whole = first.is("ALTER") && pieces.get(1).is_some_and(|piece| piece.is("TABLE"));
-        let clauses = if whole { alter.read_table_name(&pieces[2..])? } else { pieces };
+        let clauses = if whole { self.read_table_name(&pieces[2..])? } else { pieces };
         let (Some(first), Some(last)) = (clauses.first(), clauses.last()) else {
             return Err(Refusal::NoClause);
         };
-        alter.specs = text[first.start..last.end()].into();
-        alter.read_clauses(clauses)?;
-        for (_, place) in &mut alter.constraints {
+        self.specs = text[first.start..last.end()].into();
+        let refusals = self.read_clauses(clauses);
+        for (_, place) in &mut self.constraints {
             *place = place.start - first.start..place.end - first.start;
         }
-        Ok(alter)
+        Ok(refusals)
     }
 
     /// The clauses for a table on which the server gave CHECK constraints other names: `names` from and to. Nothing
@@ -129,17 +141,21 @@ impl Alter {
         }
     }
 
-    fn read_clauses(&mut self, pieces: &[Piece<'_>]) -> Result<(), Refusal> {
+    fn read_clauses(&mut self, pieces: &[Piece<'_>]) -> Vec<Refusal> {
         // REORGANIZE PARTITION a, b INTO (…) has a comma of its own, and stands alone by the grammar.
         if pieces[0].is("REORGANIZE") {
-            return clause::read(pieces, self).map(|_| ());
+            return clause::read(pieces, self).err().into_iter().collect();
         }
+        let mut refusals = Vec::new();
         let mut rebuild_only = true;
         for clause in split_at_commas(pieces) {
-            rebuild_only &= clause::read(clause, self)? == clause::Kind::Rebuild;
+            match clause::read(clause, self) {
+                Ok(kind) => rebuild_only &= kind == clause::Kind::Rebuild,
+                Err(refusal) => refusals.push(refusal),
+            }
         }
         self.rebuild_only = rebuild_only;
-        Ok(())
+        refusals
     }
 }
 

@@ -16,6 +16,9 @@
 //!
 //! Indexes are built after the copy wherever they can be; RSC_DEFER_INDEXES=never lets the copy fill them.
 //!
+//! Before it is made, every change is planned. What the plan says of a revert is held against what then happens: a loss
+//! or a parked row that it did not say is a failure; one that it said and that did not come is counted.
+//!
 //! In each direction every row is also deleted and inserted again, so that all of them pass the stream.
 
 use std::collections::BTreeSet;
@@ -23,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mysql_async::prelude::Queryable;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::support::process::rsc;
@@ -38,7 +42,8 @@ struct Case {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
-    ForwardAndBack,
+    /// What the plan said, and what happened.
+    ForwardAndBack(String, String),
     Refused,
 }
 
@@ -90,14 +95,20 @@ async fn every_case_goes_forward_and_back() {
         });
         running.push((name, run));
     }
-    let (mut there_and_back, mut refused, mut failed) = (0, 0, Vec::new());
+    let (mut there_and_back, mut refused, mut warned, mut failed) = (0, 0, 0, Vec::new());
+    println!("{:<44} {:<48} happened", "case", "the plan said");
     for (name, run) in running {
         match run.await {
-            Ok(Outcome::ForwardAndBack) => there_and_back += 1,
+            Ok(Outcome::ForwardAndBack(said, happened)) => {
+                println!("{name:<44} {said:<48} {happened}");
+                there_and_back += 1;
+                warned += u32::from(said != "lossless" && happened == "nothing lost");
+            }
             Ok(Outcome::Refused) => refused += 1,
             Err(_) => failed.push(name),
         }
     }
+    println!("plans: {warned} of {there_and_back} warned of what did not come");
     println!("cases: {there_and_back} forward and back, {refused} refused, {} failed", failed.len());
     assert!(failed.is_empty(), "{failed:#?}");
 }
@@ -109,6 +120,9 @@ async fn run(case: &Case) -> Outcome {
         return Outcome::Refused;
     }
     let old = definition(&mut table, "t").await;
+    let plan = plan(case, &table).await.well().last_line();
+    assert_eq!(definition(&mut table, "t").await, old, "{}: the plan changed the table", case.name);
+    let said = held_against(case, &plan["revert"]);
     let id = forward(case, &mut table, &mut native).await;
 
     writes(case, &mut table, "after.sql").await;
@@ -116,7 +130,11 @@ async fn run(case: &Case) -> Outcome {
     let reverted = rsc(shared(), &["revert", &id.to_string(), "--accept-parked"]).run().await;
     assert_eq!(reverted.code, 0, "{}: {reverted:#?}", case.name);
     assert_eq!(definition(&mut table, "t").await, old, "{}: the old definition", case.name);
-    let (missing, own) = losses(case, &table, id).await;
+    let (missing, own, reasons) = losses(case, &table, id).await;
+    for reason in &reasons {
+        let what = parking_part(reason);
+        assert!(parks(&plan["revert"], what), "{}: {reason}, and the plan said {plan:#}", case.name);
+    }
     let new = format!("_rsc{id}_t_new");
     judge(case, &mut table, "t", &new, (&missing, &own)).await;
 
@@ -126,7 +144,79 @@ async fn run(case: &Case) -> Outcome {
     judge(case, &mut table, &old, "t", (&missing, &own)).await;
     table.asked("complete", id).await;
     assert_eq!(table.tables().await, ["t"], "{}: something is left behind", case.name);
-    Outcome::ForwardAndBack
+    let happened = case.lines("losses.txt").join(", ");
+    let happened = if happened.is_empty() { "nothing lost".into() } else { happened };
+    Outcome::ForwardAndBack(said, happened)
+}
+
+async fn plan(case: &Case, table: &Table) -> crate::support::process::Ended {
+    let alter = case.alter();
+    let plan = ["--output", "json", "plan", "--database", &table.schema, "--alter", &alter];
+    rsc(shared(), &plan).run().await
+}
+
+/// The part of a plan that must have said so: the kind of a rule, or a column.
+fn parking_part(reason: &str) -> &'static str {
+    let parts = [
+        ("Duplicate entry", "unique"),
+        ("Check constraint", "check"),
+        ("no partition", "partitions"),
+        ("functional index", "expression"),
+    ];
+    parts.iter().find(|(words, _)| reason.contains(words)).map_or("column", |(_, part)| part)
+}
+
+fn parks(revert: &Value, what: &str) -> bool {
+    let all = |list: &str| revert[list].as_array().cloned().unwrap_or_default();
+    match what {
+        "column" => all("columns").iter().any(|column| column["parks"] != Value::Array(Vec::new())),
+        kind => all("rules").iter().any(|rule| rule["kind"] == kind && rule["parks"] == true),
+    }
+}
+
+/// What `losses.txt` says must be what the plan said could be. Returns what that was.
+fn held_against(case: &Case, revert: &Value) -> String {
+    let all = |list: &str| revert[list].as_array().cloned().unwrap_or_default();
+    let may_park =
+        |part: &Value| part["parks"] == true || part["parks"].as_array().is_some_and(|p| !p.is_empty());
+    let loses: BTreeSet<String> = all("columns")
+        .iter()
+        .filter(|column| column["loses"] == true)
+        .map(|column| column["new"]["name"].as_str().unwrap().to_owned())
+        .collect();
+    let mut parking: BTreeSet<String> = BTreeSet::new();
+    parking.extend(all("columns").iter().filter(|part| may_park(part)).map(|column| {
+        let side = if column["new"].is_null() { "old" } else { "new" };
+        column[side]["name"].as_str().unwrap().to_owned()
+    }));
+    parking.extend(
+        all("rules")
+            .iter()
+            .filter(|part| may_park(part))
+            .map(|rule| format!("{} {}", rule["kind"].as_str().unwrap(), rule["name"].as_str().unwrap())),
+    );
+    for line in case.lines("losses.txt") {
+        match line.split(' ').collect::<Vec<_>>()[..] {
+            ["lost", .., column] => {
+                assert!(loses.contains(column), "{}: {line}, and the plan said {revert:#}", case.name);
+            }
+            _ => assert!(!parking.is_empty(), "{}: {line}, and the plan said {revert:#}", case.name),
+        }
+    }
+    let lossless = revert["verdict"] == "lossless";
+    assert_eq!(lossless, loses.is_empty() && parking.is_empty(), "{}: {revert:#}", case.name);
+    match lossless {
+        true => "lossless".into(),
+        false => {
+            let parked = parking.into_iter().map(|what| format!("may park: {}", what.trim_end()));
+            loses
+                .into_iter()
+                .map(|what| format!("may lose: {what}"))
+                .chain(parked)
+                .collect::<Vec<_>>()
+                .join(", ")
+        }
+    }
 }
 
 async fn fresh(case: &Case) -> Table {
@@ -145,6 +235,14 @@ async fn is_refused(case: &Case, table: &mut Table) {
     let refusal = case.lines("refusal.txt");
     let run = migrate(case, table, None).await;
     assert_eq!(run.code.to_string(), refusal[0], "{}: {run:#?}", case.name);
+    // What only the copy meets is in no plan.
+    if run.code == 3 {
+        let plan = plan(case, table).await;
+        assert_eq!(plan.code, 3, "{}: {plan:#?}", case.name);
+        for piece in &refusal[1..] {
+            assert!(plan.stdout.contains(&piece.replace('"', "\\\"")), "{}: {piece} in {plan:#?}", case.name);
+        }
+    }
     for piece in &refusal[1..] {
         assert!(run.stderr.contains(piece), "{}: {piece} in {run:#?}", case.name);
     }
@@ -235,14 +333,19 @@ async fn written_columns(table: &mut Table, name: &str) -> String {
     columns.join(", ")
 }
 
-/// The keys that `rsc losses` names, which must be those of the case, and the columns of the new schema's own values.
-async fn losses(case: &Case, table: &Table, id: u64) -> (BTreeSet<String>, BTreeSet<String>) {
+/// The keys that `rsc losses` names, which must be those of the case, the columns of the new schema's own values, and why
+/// rows are parked.
+async fn losses(case: &Case, table: &Table, id: u64) -> (BTreeSet<String>, BTreeSet<String>, Vec<String>) {
     let found = table.ask("losses", id).await.well().lines();
     let word = |line: &serde_json::Value, field: &str| line[field].as_str().unwrap_or_default().to_owned();
     let (mut seen, mut keys, mut own) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    let mut reasons = Vec::new();
     for line in &found {
         match line["event"].as_str() {
-            Some("parked_row") => seen.push(format!("parked {}", word(line, "key"))),
+            Some("parked_row") => {
+                reasons.push(word(line, "reason"));
+                seen.push(format!("parked {}", word(line, "key")));
+            }
             Some("lost_value") => seen.push(format!("lost {} {}", word(line, "key"), word(line, "column"))),
             Some("new_value") => drop(own.insert(word(line, "column"))),
             _ => continue,
@@ -255,7 +358,7 @@ async fn losses(case: &Case, table: &Table, id: u64) -> (BTreeSet<String>, BTree
     let mut expected = case.lines("losses.txt");
     expected.sort();
     assert_eq!(seen, expected, "{}: what `rsc losses` says", case.name);
-    (keys, own)
+    (keys, own, reasons)
 }
 
 /// A native ALTER of the table with the old schema gives the one with the new schema.

@@ -26,6 +26,7 @@ mod ledger_faults;
 mod ledger_random;
 mod long_rows;
 mod parallel_copy;
+mod plan;
 mod private_server;
 mod projection;
 #[cfg(debug_assertions)]

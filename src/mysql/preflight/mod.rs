@@ -50,6 +50,12 @@ pub async fn missing_grants(session: &mut Session, schema: Option<&str>) -> Resu
     Ok(privileges::lacking(&grants(session).await?, schema))
 }
 
+/// Whether an empty table may be made beside this one, to try a statement on: not among the server's own tables, on a
+/// replica, or where it would only be denied.
+pub fn may_try(facts: &Facts) -> bool {
+    [writable::check, privileges::check, engine::check].iter().all(|check| check(facts).is_none())
+}
+
 /// All reasons against a change of this table on this server.
 pub fn refusals(facts: &Facts) -> Vec<Told> {
     CHECKS.iter().filter_map(|check| check(facts)).collect()

@@ -65,9 +65,7 @@ pub fn keeps_keys_apart(from: &Column, to: &Column) -> bool {
         ("varchar", "varchar") | ("char", "char") | ("varbinary", "varbinary") => true,
         // CHAR loses spaces at the end. They make no difference where both sides do not see them.
         ("char", "varchar") | ("varchar", "char") => ignores_last_spaces(from) && ignores_last_spaces(to),
-        ("enum", "enum") => {
-            survives(&nullable(from), &nullable(to)) || survives(&nullable(to), &nullable(from))
-        }
+        ("enum", "enum") => survives(&filled(from), &filled(to)) || survives(&filled(to), &filled(from)),
         _ => whole(from) && whole(to),
     }
 }
@@ -75,7 +73,7 @@ pub fn keeps_keys_apart(from: &Column, to: &Column) -> bool {
 /// The condition under which a value of a key column, for which [`keeps_keys_apart`] is true, is stored as what it
 /// is. `None` if it always is.
 pub fn fits(from: &Column, to: &Column, value: &str) -> Option<String> {
-    if survives(&nullable(from), &nullable(to)) {
+    if survives(&filled(from), &filled(to)) {
         return None;
     }
     let mut conditions = Vec::new();
@@ -115,9 +113,9 @@ pub fn fits(from: &Column, to: &Column, value: &str) -> Option<String> {
     Some(format!("({})", conditions.join(" AND ")))
 }
 
-/// A key has no NULL, on neither side.
-fn nullable(column: &Column) -> Column {
-    Column { nullable: true, ..column.clone() }
+/// A key has no NULL, on neither side. NOT NULL, as a counter is no place for a NULL.
+fn filled(column: &Column) -> Column {
+    Column { nullable: false, ..column.clone() }
 }
 
 /// Whether the collation takes `a` and `a ` for equal. Only the newer ones of Unicode, and `binary`, do not.
@@ -294,6 +292,22 @@ pub(super) fn labels(column_type: &str) -> Option<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_counter_holds_every_key_of_its_own_type() {
+        let id = Column {
+            name: "id".into(),
+            data_type: "bigint".into(),
+            column_type: "bigint".into(),
+            charset: None,
+            collation: None,
+            nullable: false,
+            default: None,
+            extra: "auto_increment".into(),
+            generated: false,
+        };
+        assert_eq!(fits(&id, &id, "d.`id`"), None);
+    }
 
     #[test]
     fn labels_are_read_with_their_quotes_and_commas() {
