@@ -182,6 +182,11 @@ pub struct Migrate {
     /// the binlog first)
     #[arg(long, value_enum, default_value_t = Agent::Auto, env = "RSC_AGENT", hide_env = true)]
     pub agent: Agent,
+    /// How the change is made: `online` (copied to a second table, and swapped: it can be taken back), `instant` (by the
+    /// server, at once and in place, if it can: cheap, but `rsc revert` has nothing to swap back) or `auto` (the one that
+    /// can be taken back)
+    #[arg(long, value_enum, default_value_t = Strategy::Auto, conflicts_with = "resume")]
+    pub strategy: Strategy,
     /// How long a copy batch should take; no snapshot is held longer. A batch is one transaction, and while its binlog is
     /// written, others wait for their commit: a tenth of this, or so
     #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = humantime::parse_duration)]
@@ -203,6 +208,13 @@ pub struct Migrate {
     /// How long after a swap the change can be taken back
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = whole_seconds)]
     pub revert_window: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Strategy {
+    Auto,
+    Online,
+    Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -239,6 +251,13 @@ pub struct Revert {
     /// Revert though the old schema cannot hold some rows; they stay in the new table, and `rsc losses` names them
     #[arg(long)]
     pub accept_parked: bool,
+    /// Undo a change of --strategy instant, which has kept no old table: runs the statement that gives the old definition
+    /// back as an online change, and says first what that loses
+    #[arg(long, conflicts_with = "accept_parked")]
+    pub compensate: bool,
+    /// With --compensate: who keeps the stream of that change, as in `rsc migrate`
+    #[arg(long, value_enum, default_value_t = Agent::Auto, env = "RSC_AGENT", hide_env = true)]
+    pub agent: Agent,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The statements that have points: name, and where.
-pub const STATEMENTS: [(&str, &str); 53] = [
+pub const STATEMENTS: [(&str, &str); 55] = [
     ("create.change", "a new change is journaled"),
     ("create.stream", "its stream table is made"),
     ("create.row", "its stream row is made"),
@@ -22,6 +22,8 @@ pub const STATEMENTS: [(&str, &str); 53] = [
     ("save.batches", "a new shadow has no batches"),
     ("save.position", "where a new shadow's stream starts"),
     ("save.commit", "the state is saved"),
+    ("in_place.share", "a transaction holds a takeover off while the server changes the table in place"),
+    ("in_place.alter", "the server changes the live table"),
     ("shadow.share", "a transaction holds a takeover off while a shadow is made or dropped"),
     ("shadow.clear", "a half made shadow is dropped"),
     ("shadow.create", "the shadow is made"),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::{Context, sql_error, store_error};
+use super::{Context, compensate, sql_error, store_error};
 use crate::engine::{self, Until, sides};
 use crate::error::{Error, Told};
 use crate::journal::fence;
@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(store::REQUEST_LIVES_S - 5);
 
 pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
     let (mut session, change) = context.change(id).await?;
+    if let (Verb::Revert | Verb::RevertAcceptingParked, Some(no)) = (verb, compensate::instead(&change)) {
+        return Err(Error::RevertRefused(no));
+    }
     if let Err(no) = step(state(&mut session, &change).await, &Event::Asked(verb)) {
         return Err(refused(verb, &no.what, &no.next));
     }

@@ -2,8 +2,8 @@
 //! is journaled, and the engine drives it.
 
 use super::judgement::{Asked, judge};
-use super::{Context, agent, sql_error, store_error};
-use crate::cli::{Agent, Defer, Migrate};
+use super::{Context, agent, compensate, in_place, sql_error, store_error};
+use crate::cli::{Agent, Defer, Migrate, Strategy};
 use crate::engine::{self, Until};
 use crate::error::{Error, Told};
 use crate::journal::record::{Change, DeferIndexes, Options};
@@ -21,19 +21,34 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
             context.change(id).await?;
             (id, Some(Verb::Resume))
         }
-        (None, Some(text)) => (begin(context, migrate, text, database).await?, None),
+        (None, Some(text)) => {
+            let asked = Asked { text, database, table: migrate.table.as_deref() };
+            (begin(context, asked, options(migrate), migrate.strategy).await?, None)
+        }
         (None, None) => return Err(usage("give --alter, or --resume with a change's number")),
     };
-    let until = if migrate.agent == Agent::Stay { Until::Ended } else { Until::Settled };
+    drive(context, id, ask, migrate.agent).await
+}
+
+/// Drives a change until the operator has what was asked for, and hands its stream over.
+async fn drive(context: &Context, id: u64, ask: Option<Verb>, keeper: Agent) -> Result<(), Error> {
+    let until = if keeper == Agent::Stay { Until::Ended } else { Until::Settled };
     let change = engine::run(context.job(id, ask, until)).await?;
-    if let (State::Ready | State::Revertible, Agent::Auto) = (change.state, migrate.agent) {
+    if let (State::Ready | State::Revertible, Agent::Auto) = (change.state, keeper) {
         context.printer.remark(&agent::hand_over(context, &change).await?);
     }
-    if let (State::Ready, Agent::None) = (change.state, migrate.agent) {
+    if let (State::Ready, Agent::None) = (change.state, keeper) {
         say_until_when(context).await;
     }
     context.printer.done(&change, &hint(&change));
     Ok(())
+}
+
+/// A change of its own, as by default.
+pub async fn anew(context: &Context, statement: &str, keeper: Agent) -> Result<(), Error> {
+    let asked = Asked { text: statement, database: None, table: None };
+    let id = begin(context, asked, Options::default(), Strategy::Online).await?;
+    drive(context, id, None, keeper).await
 }
 
 /// Without a process that keeps the stream, the cut-over needs the binlogs of all the time until then.
@@ -54,6 +69,7 @@ fn hint(change: &Change) -> String {
         State::Revertible => {
             format!("to take it back, `rsc revert {id}`; to keep it for good, `rsc complete {id}`")
         }
+        State::Completed => compensate::hint(change).unwrap_or_default(),
         _ => String::new(),
     }
 }
@@ -61,21 +77,31 @@ fn hint(change: &Change) -> String {
 /// Checks everything and journals the change.
 async fn begin(
     context: &Context,
-    migrate: &Migrate,
-    text: &str,
-    database: Option<&str>,
+    asked: Asked<'_>,
+    mut options: Options,
+    strategy: Strategy,
 ) -> Result<u64, Error> {
+    if strategy == Strategy::Instant && options.postpone_cutover {
+        return Err(usage("--strategy instant has no cut-over that could be postponed"));
+    }
     let mut session = context.session().await?;
-    let asked = Asked { text, database, table: migrate.table.as_deref() };
-    let judged = judge(context, &mut session, asked).await?;
-    let (alter, table) = judged.clear(&mut session).await?.allowed()?;
+    let text = asked.text;
+    let mut judged = judge(context, &mut session, asked).await?;
+    let in_place = match strategy {
+        Strategy::Instant => in_place::examine(context, &mut session, &mut judged).await,
+        Strategy::Auto | Strategy::Online => Ok(None),
+    };
+    let cleared = judged.clear(&mut session).await?;
+    options.in_place = in_place?;
+    let (alter, table) = cleared.allowed()?;
     store::install(&mut session).await.map_err(store_error)?;
-    let options = options(migrate);
     let statement = match alter.table {
         Some(_) => text.to_owned(),
         None => format!("ALTER TABLE {} {}", table.name, alter.specs),
     };
-    warn_of_retention(context, &mut session, &options).await?;
+    if options.in_place.is_none() {
+        warn_of_retention(context, &mut session, &options).await?;
+    }
     store::create(&mut session, &table, &statement, &options).await.map_err(store_error)
 }
 

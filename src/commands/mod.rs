@@ -2,6 +2,8 @@
 
 mod agent;
 mod asking;
+mod compensate;
+mod in_place;
 mod judgement;
 mod list;
 mod losses;
@@ -44,6 +46,9 @@ pub async fn run(cli: Cli, printer: Arc<Printer>, stop: watch::Receiver<bool>) -
             migrate::run(&context, migrate, cli.connection.database()?.as_deref()).await
         }
         Command::Cutover(id) => asking::run(&context, id.id, Verb::Cutover).await,
+        Command::Revert(revert) if revert.compensate => {
+            compensate::run(&context, revert.id, revert.agent).await
+        }
         Command::Revert(revert) => {
             let verb = if revert.accept_parked { Verb::RevertAcceptingParked } else { Verb::Revert };
             asking::run(&context, revert.id, verb).await

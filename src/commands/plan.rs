@@ -120,7 +120,8 @@ async fn look_at_trial(
     report: &mut PlanReport,
 ) -> Result<(), SqlError> {
     let server = &context.server;
-    report.instant = Some(shadow::instant(server, session, &table.name, &judged.alter).await?);
+    let not_instant = shadow::not_instant(server, session, &table.name, &judged.alter).await?;
+    report.instant = Some(not_instant.is_none());
     let Some(mapping) = &trial.mapping else {
         report.not_revertible = true;
         report.unknown.push("how long it takes: rows cannot be kept in both tables".into());

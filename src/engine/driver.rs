@@ -28,10 +28,10 @@ use crate::session::Session;
 /// The end of the revert window is looked for so often.
 const WINDOW_CHECK: Duration = Duration::from_secs(1);
 /// A pause is looked at so often.
-const STILL: Duration = Duration::from_millis(100);
+pub(super) const STILL: Duration = Duration::from_millis(100);
 /// Between two attempts to swap.
-const SWAP_PAUSE_FIRST: Duration = Duration::from_secs(1);
-const SWAP_PAUSE_MAX: Duration = Duration::from_secs(30);
+pub(super) const SWAP_PAUSE_FIRST: Duration = Duration::from_secs(1);
+pub(super) const SWAP_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Drives the change as far as the job says, and returns it as it then stands.
 pub async fn run(job: Job) -> Result<Change, Error> {
@@ -160,11 +160,11 @@ async fn load(session: &mut Session, id: u64) -> Result<Change, Halt> {
         .ok_or_else(|| Halt::Trouble(Trouble::Stop(Told::new(format!("there is no change {id}")))))
 }
 
-struct Driver<'a> {
-    job: &'a Job,
-    session: Session,
-    ownership: Ownership,
-    change: Change,
+pub(super) struct Driver<'a> {
+    pub(super) job: &'a Job,
+    pub(super) session: Session,
+    pub(super) ownership: Ownership,
+    pub(super) change: Change,
 }
 
 impl Driver<'_> {
@@ -203,12 +203,15 @@ impl Driver<'_> {
         }
     }
 
-    fn tell(&self, notice: Notice) {
+    pub(super) fn tell(&self, notice: Notice) {
         (self.job.onlooker)(notice);
     }
 
     /// The tables decide whether a swap happened, before anything else is decided.
     async fn look(&mut self) -> Result<(), Halt> {
+        if self.change.options.in_place.is_some() && self.change.state == State::Planned {
+            return self.look_in_place().await;
+        }
         if let Some(serving) = sides::serving(&mut self.session, &self.change).await? {
             let event = Event::Serves(serving);
             // The answer of that swap was lost, and with it the length of its freeze.
@@ -225,7 +228,7 @@ impl Driver<'_> {
     }
 
     /// Lets `event` happen: the next state is saved before anything of it is done.
-    async fn happens(&mut self, event: &Event, note: Note) -> Result<(), Halt> {
+    pub(super) async fn happens(&mut self, event: &Event, note: Note) -> Result<(), Halt> {
         let next = step(self.change.state, event).map_err(Halt::Refused)?;
         store::save(&mut self.session, self.ownership.fence, &self.change, next, &note).await?;
         if next != self.change.state {
@@ -239,6 +242,7 @@ impl Driver<'_> {
 
     async fn work(&mut self) -> Result<(), Halt> {
         match self.change.state {
+            State::Planned if self.change.options.in_place.is_some() => self.alter_in_place().await,
             State::Planned => self.build().await,
             State::Copying
             | State::Indexing
@@ -438,7 +442,7 @@ impl Driver<'_> {
     }
 
     /// Answers the oldest request: granted wishes become the state, and the work goes on from there.
-    async fn answer(&mut self) -> Result<(), Halt> {
+    pub(super) async fn answer(&mut self) -> Result<(), Halt> {
         let Some(request) = store::open_request(&mut self.session, self.change.id).await? else {
             return Ok(());
         };

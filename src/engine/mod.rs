@@ -2,13 +2,14 @@
 //!
 //! `driver` takes the state from the journal, does the work of that state, and lets
 //! [`step`](crate::lifecycle::step::step) choose the next. `line` holds the connections while rows move,
-//! `rounds` copies and catches up, `indexing` builds what was left off, `swap` exchanges the tables. Whoever has a change's id can [`run`] it: the
+//! `in_place` lets the server do it, `rounds` copies and catches up, `indexing` builds what was left off, `swap` exchanges the tables. Whoever has a change's id can [`run`] it: the
 //! command that started it, a later command, or a long-lived agent. Nothing is handed from one to the next but
 //! what is on the server.
 
 mod backoff;
 mod driver;
 mod halt;
+mod in_place;
 mod indexing;
 mod line;
 mod missing;

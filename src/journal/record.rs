@@ -28,6 +28,20 @@ pub struct Options {
     /// Batches that are copied side by side; `None`: as the machine allows.
     #[serde(default)]
     pub copy_threads: Option<u64>,
+    /// The server changes the live table itself, at once; nothing is copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_place: Option<InPlace>,
+}
+
+/// What has to be known of a change that keeps no old table. All of it was tried before anything was touched.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct InPlace {
+    /// The definition that the statement makes.
+    pub new_create: String,
+    /// The statement that gives the old definition back.
+    pub compensation: String,
+    /// What that does not bring back, a sentence each.
+    pub losses: Vec<String>,
 }
 
 /// Whether indexes are built after the copy.
@@ -57,6 +71,7 @@ impl Default for Options {
             postpone_cutover: false,
             defer_indexes: DeferIndexes::Auto,
             copy_threads: None,
+            in_place: None,
         }
     }
 }

@@ -52,6 +52,8 @@ impl Verb {
 /// Reported by whoever did the work of a state. Adapters report; [`step`](super::step::step) decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// The server has changed the live table in place; there is no shadow.
+    AlteredInPlace,
     /// The shadow has the new schema and is empty.
     ShadowBuilt,
     /// Every row that the stream will not bring has been copied.

@@ -22,6 +22,7 @@ fn refuse(what: impl Into<String>, next: impl Into<String>) -> Result<State, Ref
 pub fn step(state: State, event: &Event) -> Result<State, Refusal> {
     Ok(match event {
         Event::Asked(verb) => return asked(state, *verb),
+        Event::AlteredInPlace if state == State::Planned => State::Completed,
         Event::ShadowBuilt if state == State::Planned => State::Copying,
         Event::CopyEnded { indexed: true } if state == State::Copying => State::CatchingUp,
         Event::CopyEnded { indexed: false } if state == State::Copying => State::Indexing,
@@ -35,7 +36,8 @@ pub fn step(state: State, event: &Event) -> Result<State, Refusal> {
             State::Failing
         }
         Event::ShadowDropped => dropped(state),
-        Event::ShadowBuilt
+        Event::AlteredInPlace
+        | Event::ShadowBuilt
         | Event::CopyEnded { .. }
         | Event::IndexesBuilt
         | Event::CloseBehind { .. }

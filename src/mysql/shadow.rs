@@ -114,19 +114,22 @@ async fn rehearse(
     Ok(took)
 }
 
-/// Whether the server would do the statement in place of the table, at once: asked on an empty table that is dropped
-/// again.
-pub async fn instant(
+/// Behind the clauses of an ALTER: it is refused if it would not be done at once.
+pub const AT_ONCE: &str = ", ALGORITHM=INSTANT";
+
+/// Why the server would not do the statement on the table itself, at once; `None` if it would. Asked on an empty table
+/// that is dropped again.
+pub async fn not_instant(
     server: &Server,
     session: &mut Session,
     live: &TableName,
     alter: &Alter,
-) -> Result<bool, SqlError> {
+) -> Result<Option<SqlError>, SqlError> {
     // More may be appended to the clauses, as they end in a word of a clause.
-    let asked = Alter { specs: format!("{}, ALGORITHM=INSTANT", alter.specs), ..alter.clone() };
+    let asked = Alter { specs: format!("{}{AT_ONCE}", alter.specs), ..alter.clone() };
     match Probe::build(server, session, live, &asked).await {
-        Ok(probe) => probe.remove(session).await.map(|()| true),
-        Err(SqlError::Server { .. }) => Ok(false),
+        Ok(probe) => probe.remove(session).await.map(|()| None),
+        Err(why @ SqlError::Server { .. }) => Ok(Some(why)),
         Err(lost) => Err(lost),
     }
 }

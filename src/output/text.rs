@@ -124,6 +124,9 @@ pub fn done(change: &Change, hint: &str) -> String {
         State::Ready => format!("the new table of {} is ready; the old schema serves", change.table.plain()),
         State::Revertible => format!("the new schema of {} serves", change.table.plain()),
         State::Reverted => format!("the old schema of {} serves", change.table.plain()),
+        State::Completed if change.options.in_place.is_some() => {
+            format!("the server has changed {} in place", change.table.plain())
+        }
         State::Completed => {
             format!(
                 "the {} schema of {} stays; the other table is dropped",
@@ -136,6 +139,9 @@ pub fn done(change: &Change, hint: &str) -> String {
     };
     let what = if change.paused { format!("paused; {what}") } else { what };
     let freeze = match (change.state, change.freeze_ms) {
+        (State::Completed, Some(ms)) if change.options.in_place.is_some() => {
+            format!(" (writers waited {ms:.1} ms at most)")
+        }
         (State::Revertible | State::Reverted, Some(ms)) => format!(" (writers waited {ms:.1} ms)"),
         _ => String::new(),
     };

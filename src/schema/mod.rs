@@ -1,5 +1,6 @@
 //! What tables are, what a statement asks of them, and how the rows of one become rows of the other. Pure.
 
+pub mod compensation;
 pub mod conversion;
 pub mod deferral;
 pub mod key;

@@ -120,7 +120,8 @@ impl Mapping {
     }
 }
 
-fn pair_columns(old: &Table, new: &Table, alter: &Alter) -> Result<Vec<(usize, usize)>, Unmappable> {
+/// The columns that are the same before and after, by their places in each.
+pub fn pair_columns(old: &Table, new: &Table, alter: &Alter) -> Result<Vec<(usize, usize)>, Unmappable> {
     let index = |table: &Table, name: &str| table.columns.iter().position(|c| same_name(&c.name, name));
     let mut pairs = Vec::new();
     for (from, to) in &alter.renames {

@@ -24,6 +24,8 @@ use crate::support::writers::{Column, Plan, Shape, Writers, compare};
 /// Before the shadow is filled there is only one direction.
 const BUILD: [&str; 7] =
     ["create", "shadow.share", "shadow.clear", "shadow.create", "shadow.alter", "ledger.create", "batch"];
+/// A change without a shadow has another life: `in_place.rs`.
+const IN_PLACE: &str = "in_place.";
 /// What it takes to come to these: `ledger_faults.rs`.
 const LEDGER: [&str; 5] = ["window.park", "window.losses", "window.release", "retry.advance", "retry.commit"];
 const BUILD_TOO: [&str; 5] =
@@ -59,6 +61,7 @@ impl Case {
 
 fn happens(name: &str, kind: &str) -> bool {
     !LEDGER.contains(&name)
+        && !name.starts_with(IN_PLACE)
         && (kind != "delay"
             || DELAYED.iter().any(|start| name.starts_with(start)) && !BUILD_TOO.contains(&name))
 }

@@ -16,6 +16,7 @@ mod failover;
 mod fault_matrix;
 mod forward_and_back;
 mod full_disk;
+mod in_place;
 mod indexing;
 mod interruption;
 mod journal_lost;
