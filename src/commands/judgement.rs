@@ -2,7 +2,8 @@
 //! `rsc plan` ask the same.
 //!
 //! Every reason is looked for, also when there is one already, as far as one does not hide another: without the table
-//! there is nothing to look at, and without privileges no statement can be tried.
+//! there is nothing to look at, and without privileges no statement can be tried. Of a statement with clauses that are
+//! refused, the others are tried.
 
 use super::{Context, sql_error, store_error};
 use crate::engine::sides::definition;
@@ -17,7 +18,7 @@ use crate::mysql::shadow::Probe;
 use crate::rows::statements::Statements;
 use crate::schema::projection::Mapping;
 use crate::schema::statement::{Alter, Refusal};
-use crate::schema::table::{Table, TableName, check_names};
+use crate::schema::table::{Table, TableName, check_names, renamed_checks};
 use crate::session::{Session, SqlError};
 
 /// What is asked for.
@@ -105,10 +106,13 @@ pub async fn judge(context: &Context, session: &mut Session, asked: Asked<'_>) -
     // Where rsc does not understand its own journal, it writes nothing.
     let understood = journal.is_ok();
     judged.reasons.extend(journal.or_else(refusal)?);
-    let may_try = understood && refusals.is_empty() && preflight::may_try(&facts);
+    let may_try = understood && !judged.alter.specs.is_empty() && preflight::may_try(&facts);
     judged.facts = Some(facts);
     if may_try {
-        judged.trial = try_statement(context, session, &table, &judged.alter, &mut judged.reasons).await?;
+        // What is left of a statement of which a part is refused may come to nothing.
+        let whole = refusals.is_empty();
+        let (alter, reasons) = (&judged.alter, &mut judged.reasons);
+        judged.trial = try_statement(context, session, &table, (alter, whole), reasons).await?;
     }
     Ok(judged)
 }
@@ -181,7 +185,7 @@ async fn try_statement(
     context: &Context,
     session: &mut Session,
     table: &Table,
-    alter: &Alter,
+    (alter, whole): (&Alter, bool),
     reasons: &mut Vec<Told>,
 ) -> Result<Option<Trial>, Error> {
     let probe = match Probe::build(&context.server, session, &table.name, alter).await {
@@ -192,7 +196,7 @@ async fn try_statement(
         }
         Err(error) => return Err(sql_error(error)),
     };
-    match look(session, table, alter, &probe.name, reasons).await {
+    match look(session, table, (alter, whole), &probe.name, reasons).await {
         Ok(Seen { after, mapping, misfits }) => Ok(Some(Trial { probe, after, mapping, misfits })),
         Err(error) => {
             probe.remove(session).await.map_err(sql_error)?;
@@ -210,7 +214,7 @@ struct Seen {
 async fn look(
     session: &mut Session,
     table: &Table,
-    alter: &Alter,
+    (alter, whole): (&Alter, bool),
     probe: &TableName,
     reasons: &mut Vec<Told>,
 ) -> Result<Seen, Error> {
@@ -222,7 +226,7 @@ async fn look(
     // The twin has a counter only if the statement sets it.
     let nothing =
         definition(&after.create) == definition(&table.create) && after.auto_increment.is_none_or(|n| n <= 1);
-    if !alter.rebuild_only && nothing {
+    if whole && !alter.rebuild_only && nothing {
         reasons.push(
             Told::new(format!("the statement changes nothing of {}", table.name.plain()))
                 .next("to rebuild the table as it is, use --alter \"FORCE\""),
@@ -244,6 +248,18 @@ async fn look(
             .next("mend the row (there may be more like it), or choose a definition that holds it")
     }));
     Ok(Seen { after: *after, mapping: Some(mapping), misfits: !misfits.is_empty() })
+}
+
+/// Names of CHECK constraints are one to a schema, and the two tables stand in the same.
+pub fn checks_get_other_names(table: &Table, after: &Table) -> Option<String> {
+    let renamed = renamed_checks(table, after);
+    let each: Vec<String> = renamed.iter().map(|(from, to)| format!("{from} becomes {to}")).collect();
+    (!each.is_empty()).then(|| {
+        format!(
+            "CHECK constraints have other names in the new table, because the old one keeps its own beside it: {}",
+            each.join(", ")
+        )
+    })
 }
 
 /// The server names the CHECK constraints of a copy after its table, also when it is renamed: `<table>_chk_1`. Where

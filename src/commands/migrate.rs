@@ -1,7 +1,7 @@
 //! `rsc migrate`: everything that can be refused is refused before the first thing is touched; then the change
 //! is journaled, and the engine drives it.
 
-use super::judgement::{Asked, judge};
+use super::judgement::{Asked, checks_get_other_names, judge};
 use super::{Context, agent, compensate, in_place, sql_error, store_error};
 use crate::cli::{Agent, Defer, Migrate, Strategy};
 use crate::engine::{self, Until};
@@ -91,9 +91,15 @@ async fn begin(
         Strategy::Instant => in_place::examine(context, &mut session, &mut judged).await,
         Strategy::Auto | Strategy::Online => Ok(None),
     };
+    let after = judged.trial.as_ref().map(|trial| trial.after.clone());
     let cleared = judged.clear(&mut session).await?;
     options.in_place = in_place?;
     let (alter, table) = cleared.allowed()?;
+    if let (Some(after), None) = (&after, &options.in_place)
+        && let Some(said) = checks_get_other_names(&table, after)
+    {
+        context.printer.remark(&format!("note: {said}"));
+    }
     store::install(&mut session).await.map_err(store_error)?;
     let statement = match alter.table {
         Some(_) => text.to_owned(),

@@ -136,6 +136,10 @@ fn store_error(error: StoreError) -> Error {
         StoreError::Busy(_) => {
             Error::Refused(told.state("nothing was touched").next("to see the change, `rsc list`"))
         }
+        StoreError::Sql(SqlError::Lost(_) | SqlError::Unreachable { .. }) => Error::Stopped(
+            told.state("nothing was changed by this command")
+                .next("see that the server runs and can be reached, and try again"),
+        ),
         StoreError::Sql(_) | StoreError::Unreadable(_) | StoreError::Position(_) => Error::Unexpected(told),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::judgement::{Asked, Judgement, Trial, judge, refused_for};
+use super::judgement::{Asked, Judgement, Trial, checks_get_other_names, judge, refused_for};
 use super::{Context, migrate, sql_error};
 use crate::cli::{Agent, Plan};
 use crate::engine;
@@ -120,8 +120,11 @@ async fn look_at_trial(
     report: &mut PlanReport,
 ) -> Result<(), SqlError> {
     let server = &context.server;
-    let not_instant = shadow::not_instant(server, session, &table.name, &judged.alter).await?;
-    report.instant = Some(not_instant.is_none());
+    if report.refused.is_empty() {
+        let not_instant = shadow::not_instant(server, session, &table.name, &judged.alter).await?;
+        report.instant = Some(not_instant.is_none());
+    }
+    report.warnings.extend(checks_get_other_names(table, &trial.after));
     let Some(mapping) = &trial.mapping else {
         report.not_revertible = true;
         report.unknown.push("how long it takes: rows cannot be kept in both tables".into());
@@ -238,13 +241,15 @@ async fn look_at_time(
         rows: sample.rows(),
         seconds: sample.rounds.iter().map(|round| round.seconds).sum(),
     });
-    report.copy = Some(copy);
-    report.duration = Some(copy.and(AROUND));
+    let written =
+        copy.and(Forecast::writing(report.disk.iter().take(WRITTEN).filter_map(|disk| disk.bytes).sum()));
+    report.copy = Some(written);
+    report.duration = Some(written.and(AROUND));
     if deferred {
         report.deferred = keys.into_iter().map(|key| key.name).collect();
         let indexes = forecast(rows, &filled).map(|filled| index_build(filled, copy));
         report.indexes = indexes;
-        report.duration = indexes.map(|indexes| copy.and(indexes).and(AROUND));
+        report.duration = indexes.map(|indexes| written.and(indexes).and(AROUND));
     }
     Ok(())
 }
@@ -277,14 +282,12 @@ async fn look_at_freeze(
         }
         Err(lost) => return Err(lost),
     };
-    let mut ms: Vec<f64> = took.iter().map(|took| took.as_secs_f64() * 1000.0).collect();
-    ms.sort_by(f64::total_cmp);
-    if let (Some(least), Some(middle), Some(most)) = (ms.first(), ms.get(ms.len() / 2), ms.last()) {
-        // The last of the stream is read and written under the locks besides.
-        report.freeze = Some(Forecast { low: *least, likely: middle * 1.5, high: most * 3.0 });
-    }
+    report.freeze = Forecast::of_freeze(took.iter().map(|took| took.as_secs_f64() * 1000.0).collect());
     Ok(())
 }
+
+/// Of the places in [`PlanReport::disk`], those that the copy writes to: the second table, and the binlog.
+const WRITTEN: usize = 2;
 
 async fn look_at_disk(
     context: &Context,

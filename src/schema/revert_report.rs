@@ -193,6 +193,8 @@ pub fn fill(column: &Column) -> String {
         }
         Some(default) => format!("its default, '{default}'"),
         None if column.nullable => "NULL".into(),
+        None if column.data_type == "enum" => "the first label, as it has no default".into(),
+        None if column.data_type == "json" => "the null of JSON, as it has no default".into(),
         None => conversion::implicit_default(column)
             .map_or_else(|| "nothing".into(), |fill| format!("{fill}, as it has no default")),
     }

@@ -47,8 +47,8 @@ impl Alter {
         refusals.into_iter().next().map_or(Ok(alter), Err)
     }
 
-    /// What could be read, and all reasons against the rest: one for each clause that is refused. Only without any may
-    /// the statement run; the table's name is good for telling what else is wrong with it.
+    /// What could be read, and all reasons against the rest: one for each clause that is refused, and left out. Only
+    /// without any may the statement be run on a shadow; what is left is good for telling what else is wrong with it.
     pub fn read(text: &str) -> (Self, Vec<Refusal>) {
         let mut alter = Alter::default();
         let refusals = alter.read_statement(text).unwrap_or_else(|refusal| vec![refusal]);
@@ -73,10 +73,14 @@ impl Alter {
         let (Some(first), Some(last)) = (clauses.first(), clauses.last()) else {
             return Err(Refusal::NoClause);
         };
-        self.specs = text[first.start..last.end()].into();
-        let refusals = self.read_clauses(clauses);
-        for (_, place) in &mut self.constraints {
-            *place = place.start - first.start..place.end - first.start;
+        let (refusals, taken) = self.read_clauses(clauses);
+        if refusals.is_empty() {
+            self.specs = text[first.start..last.end()].into();
+            for (_, place) in &mut self.constraints {
+                *place = place.start - first.start..place.end - first.start;
+            }
+        } else {
+            self.put_together(text, &taken);
         }
         Ok(refusals)
     }
@@ -141,21 +145,47 @@ impl Alter {
         }
     }
 
-    fn read_clauses(&mut self, pieces: &[Piece<'_>]) -> Vec<Refusal> {
-        // REORGANIZE PARTITION a, b INTO (…) has a comma of its own, and stands alone by the grammar.
-        if pieces[0].is("REORGANIZE") {
-            return clause::read(pieces, self).err().into_iter().collect();
+    /// Makes `specs` of the clauses that are taken, as if the others were not there.
+    fn put_together(&mut self, text: &str, taken: &[Range<usize>]) {
+        let mut constraints = Vec::new();
+        for clause in taken {
+            if !self.specs.is_empty() {
+                self.specs.push_str(", ");
+            }
+            let moved = |place: usize| place - clause.start + self.specs.len();
+            let inside = self.constraints.iter().filter(|(_, place)| clause.contains(&place.start));
+            constraints
+                .extend(inside.map(|(name, place)| (name.clone(), moved(place.start)..moved(place.end))));
+            self.specs.push_str(&text[clause.clone()]);
         }
-        let mut refusals = Vec::new();
+        self.constraints = constraints;
+    }
+
+    /// The reasons against clauses, and where those stand that are taken.
+    fn read_clauses(&mut self, pieces: &[Piece<'_>]) -> (Vec<Refusal>, Vec<Range<usize>>) {
+        // REORGANIZE PARTITION a, b INTO (…) has a comma of its own, and stands alone by the grammar.
+        let clauses = match pieces[0].is("REORGANIZE") {
+            true => vec![pieces],
+            false => split_at_commas(pieces),
+        };
+        let (mut refusals, mut taken) = (Vec::new(), Vec::new());
         let mut rebuild_only = true;
-        for clause in split_at_commas(pieces) {
+        for clause in clauses {
+            let before = self.clone();
             match clause::read(clause, self) {
-                Ok(kind) => rebuild_only &= kind == clause::Kind::Rebuild,
-                Err(refusal) => refusals.push(refusal),
+                Ok(kind) => {
+                    rebuild_only &= kind == clause::Kind::Rebuild;
+                    let ends = clause.first().zip(clause.last());
+                    taken.extend(ends.map(|(first, last)| first.start..last.end()));
+                }
+                Err(refusal) => {
+                    *self = before;
+                    refusals.push(refusal);
+                }
             }
         }
         self.rebuild_only = rebuild_only;
-        refusals
+        (refusals, taken)
     }
 }
 

@@ -54,6 +54,19 @@ pub fn check_names(create: &str) -> Vec<String> {
         .collect()
 }
 
+/// The CHECK constraints of `old` that have another name once the tables are swapped, with that name: LIKE numbers those
+/// of a copy in the order in which SHOW CREATE TABLE lists them. `after` is such a copy, changed by the statement.
+pub fn renamed_checks(old: &Table, after: &Table) -> Vec<(String, String)> {
+    let numbered = |table: &Table, number: usize| format!("{}_chk_{number}", table.name.table);
+    let left = check_names(&after.create);
+    let names = check_names(&old.create).into_iter().enumerate();
+    names
+        .filter(|(i, _)| left.contains(&numbered(after, i + 1)))
+        .map(|(i, name)| (name, numbered(old, i + 1)))
+        .filter(|(name, new)| name != new)
+        .collect()
+}
+
 /// Names compare without case for columns and keys in MySQL.
 pub fn same_name(a: &str, b: &str) -> bool {
     a.to_lowercase() == b.to_lowercase()

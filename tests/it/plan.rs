@@ -151,6 +151,12 @@ async fn all_reasons_are_listed_not_only_the_first() {
     for piece in ["chooses the algorithm itself", "needs no LOCK clause", "not renamed", "has triggers"] {
         one_has(&reasons, piece);
     }
+    // Of a statement of which a part is refused, the rest is tried.
+    let reasons =
+        refused(&plan(&table, "LOCK=NONE, MODIFY ts int, MODIFY name varchar(2) NOT NULL", &[]).await);
+    one_has(&reasons, "needs no LOCK clause");
+    one_has(&reasons, "column ts cannot be converted");
+    one_has(&refused(&plan(&table, "LOCK=NONE, DROP COLUMN nothing", &[]).await), "Can't DROP 'nothing'");
     table.run("UPDATE t SET title = NULLIF('long enough', '') WHERE id IN (7, 8)").await;
     let clauses = "MODIFY ts int, MODIFY name varchar(2) NOT NULL, MODIFY title varchar(9) NOT NULL";
     let ended = plan(&table, clauses, &[]).await;

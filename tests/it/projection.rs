@@ -467,3 +467,16 @@ async fn a_check_under_the_name_of_one_that_is_dropped_is_refused_with_what_to_d
     assert_eq!(ended.code, 3, "{ended:#?}");
     assert!(ended.stdout.contains("give the new CHECK constraint a name"), "{ended:#?}");
 }
+
+#[tokio::test]
+async fn the_names_that_check_constraints_get_are_said_before() {
+    let mut table = Table::create(
+        "id int PRIMARY KEY, a int, CONSTRAINT small CHECK (a < 5), CONSTRAINT big CHECK (a > -5), CHECK (a <> 3)",
+    )
+    .await;
+    let migrated = table.migrate("DROP CHECK big, ADD COLUMN b int, ADD CHECK (b > 0)", &[]).await.well();
+    let (_, create): (String, String) = table.conn.query_first("SHOW CREATE TABLE t").await.unwrap().unwrap();
+    assert!(migrated.stdout.contains("small becomes t_chk_2"), "{migrated:#?}");
+    assert!(!migrated.stdout.contains("big becomes"), "{migrated:#?}");
+    assert!(create.contains("`t_chk_2` CHECK ((`a` < 5))"), "{create}");
+}

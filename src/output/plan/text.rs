@@ -163,7 +163,7 @@ fn table(report: &PlanReport, revert: &Report, page: &mut Page) {
         let mut what = column.what.clone();
         what.extend(column.parks.iter().cloned());
         what.extend(concerned(report, column));
-        let cells = vec![column.name().to_owned(), one_line(&kind, 48), fate(column), what.join("; ")];
+        let cells = vec![column.name().to_owned(), one_line(&kind, 64), fate(column), what.join("; ")];
         rows.push((column.loses || !column.parks.is_empty(), cells));
     }
     for rule in &revert.rules {
@@ -185,8 +185,14 @@ fn table(report: &PlanReport, revert: &Report, page: &mut Page) {
     }
 }
 
-/// Two types, without the words at the end that they share.
+/// Two types, without the character set and the words at the end that they share.
 fn both(old: &str, new: &str) -> String {
+    let charset = |kind: &str| {
+        let (_, rest) = kind.split_once(" CHARACTER SET ")?;
+        Some(format!(" CHARACTER SET {}", rest.split(' ').next()?))
+    };
+    let shared = charset(old).filter(|shared| charset(new).as_ref() == Some(shared)).unwrap_or_default();
+    let (old, new) = (old.replace(&shared, ""), new.replace(&shared, ""));
     let (mut a, mut b): (Vec<&str>, Vec<&str>) = (old.split(' ').collect(), new.split(' ').collect());
     while a.len() > 1 && b.len() > 1 && a.last() == b.last() {
         a.pop();
@@ -254,6 +260,10 @@ mod tests {
         assert_eq!(
             both("varchar(8) CHARACTER SET x NOT NULL", "varchar(9) CHARACTER SET x NOT NULL"),
             "varchar(8) -> varchar(9)"
+        );
+        assert_eq!(
+            both("char(8) CHARACTER SET x NOT NULL", "char(9) CHARACTER SET x"),
+            "char(8) NOT NULL -> char(9)"
         );
         assert_eq!(both("int", "int NOT NULL"), "int -> int NOT NULL");
     }

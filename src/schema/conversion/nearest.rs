@@ -27,7 +27,12 @@ pub fn nearest(from: &Column, to: &Column) -> Vec<Nearest> {
         && !to.nullable
         && let Some(fill) = implicit_default(to)
     {
-        found.push(whole(format!("NULL becomes {fill}")));
+        found.push(whole(match family(to) {
+            // Not the first label, as where a column is not named.
+            Family::Labels => "NULL becomes the empty label".into(),
+            Family::Json => "NULL becomes the null of JSON".into(),
+            _ => format!("NULL becomes {fill}"),
+        }));
     }
     let filled = Column { nullable: false, ..from.clone() };
     if !survives(&filled, to) {

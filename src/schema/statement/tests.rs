@@ -471,6 +471,18 @@ fn likely() -> impl Strategy<Value = String> {
     })
 }
 
+#[test]
+fn what_is_refused_is_left_out_and_every_reason_is_told() {
+    let text = "ALTER TABLE t LOCK=NONE, DROP CHECK c, RENAME TO u, RENAME COLUMN a TO b, DROP CHECK `d e`";
+    let (alter, refusals) = Alter::read(text);
+    assert_eq!(refusals, [Refusal::Lock("LOCK=NONE".into()), Refusal::TableRename("RENAME TO u".into())]);
+    assert_eq!(alter.specs, "DROP CHECK c, RENAME COLUMN a TO b, DROP CHECK `d e`");
+    assert_eq!(alter.renames, [("a".into(), "b".into())]);
+    let renamed = alter.specs_with(&[("c".into(), "x".into()), ("d e".into(), "y".into())]);
+    assert_eq!(renamed, "DROP CHECK `x`, RENAME COLUMN a TO b, DROP CHECK `y`");
+    assert_eq!(Alter::parse(text), Err(Refusal::Lock("LOCK=NONE".into())));
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in soup(), head in prop::sample::select(&["", "ALTER TABLE t ", "ADD "][..])) {

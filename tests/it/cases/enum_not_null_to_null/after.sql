@@ -1,0 +1,2 @@
+UPDATE t SET v = NULL WHERE id = 1;
+UPDATE t SET s = NULL WHERE id = 9;

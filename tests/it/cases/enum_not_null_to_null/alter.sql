@@ -1,0 +1,1 @@
+ALTER TABLE t MODIFY v enum('a','b'), MODIFY s set('a','b')
