@@ -1,6 +1,8 @@
 //! `rsc plan`: what a change would do, what it would cost, and what a revert would bring back. Nothing of it stays on
 //! the server.
 
+mod gate;
+
 use std::time::Duration;
 
 use super::judgement::{Asked, Judgement, Trial, checks_get_other_names, judge, refused_for};
@@ -20,8 +22,8 @@ use crate::mysql::{ahead, census, indexes, retention};
 use crate::output::{Disk, Holders, PlanReport, Sampled, duration};
 use crate::rows::statements::Statements;
 use crate::schema::deferral::{KeyText, deferrable};
-use crate::schema::projection::Mapping;
-use crate::schema::revert_report::{Report, Verdict};
+use crate::schema::projection::{Mapping, TargetOnly};
+use crate::schema::revert_report::Report;
 use crate::schema::table::Table;
 use crate::session::{Session, SqlError};
 
@@ -47,7 +49,7 @@ pub async fn run(context: &Context, plan: &Plan, database: Option<&str>) -> Resu
     let looked = look(context, &mut session, plan, &judged, &mut report).await;
     judged.clear(&mut session).await?;
     looked.map_err(sql_error)?;
-    report.failed = failed(plan, &report);
+    report.failed = gate::failed(plan, &report);
     context.printer.plan(&report);
     let reasons: Vec<Told> = report.refused.into_iter().chain(report.failed).collect();
     match reasons.is_empty() {
@@ -153,7 +155,9 @@ async fn rows(
     report: &mut PlanReport,
 ) -> Result<Vec<(String, u64)>, SqlError> {
     let (mut names, mut conditions) = (Vec::new(), Vec::new());
-    for dropped in &mapping.inverse().target_only {
+    // What an expression gave cannot be told from what was written.
+    let told = |only: &&TargetOnly| !only.column.extra.to_uppercase().contains("DEFAULT_GENERATED");
+    for dropped in mapping.inverse().target_only.iter().filter(told) {
         names.push(dropped.column.name.clone());
         conditions.push(differs(dropped));
     }
@@ -356,68 +360,4 @@ fn warn(plan: &Plan, report: &mut PlanReport) {
             longest.connection
         ));
     }
-}
-
-/// What `--require-…` and `--max-…` ask for, and is not so.
-fn failed(plan: &Plan, report: &PlanReport) -> Vec<Told> {
-    let mut failed = Vec::new();
-    if plan.require_revertible || plan.require_lossless {
-        failed.extend(not_revertible(plan, report));
-    }
-    if plan.require_lossless
-        && let Some(revert) = report.revert.as_ref().filter(|revert| revert.verdict() != Verdict::Lossless)
-    {
-        failed.extend(revert.losses().into_iter().map(|why| {
-            Told::new(format!("not lossless: {why}")).next(
-                "choose a definition that holds all that the new one does, or do without --require-lossless",
-            )
-        }));
-    }
-    let too_long = |name: &str, what: &str, most: Option<Duration>, high_s: Option<f64>| {
-        let most = most?;
-        let told = match high_s {
-            Some(high_s) if high_s <= most.as_secs_f64() => return None,
-            Some(high_s) => Told::new(format!(
-                "{what} may take {}, which is longer than {name} {}",
-                humantime::format_duration(Duration::from_millis((high_s * 1000.0) as u64)),
-                humantime::format_duration(most)
-            )),
-            None => Told::new(format!("{name} cannot be judged: how long {what} takes is not known")),
-        };
-        Some(told.next(format!("allow for more with {name}, or do without it")))
-    };
-    let freeze_s = report.freeze.map(|freeze| freeze.high / 1000.0);
-    failed.extend(too_long("--max-freeze", "the freeze at the swap", plan.max_freeze, freeze_s));
-    let duration_s = report.duration.map(|duration| duration.high);
-    failed.extend(too_long("--max-duration", "the change", plan.max_duration, duration_s));
-    failed
-}
-
-fn not_revertible(plan: &Plan, report: &PlanReport) -> Option<Told> {
-    let kept_s = report.binlogs_kept_s.flatten();
-    let window_s = plan.migrate.revert_window.as_secs();
-    if report.revert.is_none() {
-        return Some(
-            Told::new(match report.not_revertible {
-                true => "the change cannot be taken back: rows cannot be kept in both tables",
-                false => {
-                    "whether the change can be taken back is not known: the statement could not be tried"
-                }
-            })
-            .next("mend what speaks against the change"),
-        );
-    }
-    if plan.migrate.agent != Agent::None {
-        return None;
-    }
-    let kept_s = shorter_than_window(kept_s, window_s)?;
-    Some(
-        Told::new(format!(
-            "the change can be taken back for {} only, not for the revert window of {}: with --agent none it needs the \
-             server's binlogs",
-            duration(Duration::from_secs(kept_s)),
-            duration(Duration::from_secs(window_s))
-        ))
-        .next(format!("SET PERSIST binlog_expire_logs_seconds = {window_s}; or let an agent keep the stream")),
-    )
 }

@@ -3,7 +3,7 @@
 //! The heartbeat and the named lock only tell other processes whether it is polite to take over. What keeps a
 //! process that was stopped for an hour from doing harm is that nothing of it commits under an old epoch.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -18,6 +18,8 @@ const BEAT: Duration = Duration::from_secs(2);
 /// While an earlier owner's connection still holds the named lock. Once it is gone nobody must find the lock free for
 /// long and take over from a process that has just begun.
 const BEAT_WITHOUT_LOCK: Duration = Duration::from_millis(50);
+/// A server notices that a process was killed, and whoever killed it goes on at once.
+const NOTICED_AFTER: Duration = Duration::from_secs(1);
 /// A stopped process may hold it for hours.
 const BEATS_WITHOUT_LOCK: u32 = 60;
 /// Between two statements of one transaction nobody who lives waits for so long.
@@ -141,12 +143,14 @@ impl Drop for Ownership {
 /// flight has ended; `SqlError::Server` 1205 means that this took longer than the session's lock wait timeout.
 pub async fn claim(server: &Server, session: &mut Session, change: u64) -> Result<Ownership, FenceError> {
     // An owner of this very process is an earlier attempt of it, whose connection the server has not let go yet.
-    let before = owner(session, change).await?;
-    if let Some(owner) = &before
-        && owner.alive
-        && owner.instance != instance()
-    {
-        return Err(FenceError::Owned(owner.who.clone()));
+    let mut before = owner(session, change).await?;
+    let began = Instant::now();
+    while let Some(owner) = before.as_ref().filter(|owner| owner.alive && owner.instance != instance()) {
+        if began.elapsed() > NOTICED_AFTER {
+            return Err(FenceError::Owned(owner.who.clone()));
+        }
+        tokio::time::sleep(BEAT_WITHOUT_LOCK).await;
+        before = self::owner(session, change).await?;
     }
     let mut beat = Session::open(server).await?;
     // Not decisive: a stopped process may hold it still.

@@ -73,12 +73,9 @@ pub struct Limited<'s> {
 /// The source table's alias in the conditions is `d`.
 pub fn limited(forward: &Statements) -> Vec<Limited<'_>> {
     let projection = forward.projection();
-    let of = |mapped: &'_ crate::schema::projection::Mapped| {
-        let source = &projection.source[mapped.source];
-        !conversion::survives(source, &mapped.target)
-    };
-    let mapped = projection.mapped.iter().filter(|mapped| of(mapped));
+    let mapped = projection.mapped.iter();
     mapped
+        .filter(|mapped| !conversion::survives(&projection.source[mapped.source], &mapped.target))
         .filter_map(|mapped| {
             let (source, target) = (&projection.source[mapped.source], &mapped.target);
             let value = format!("d.{}", quote(&source.name));

@@ -14,6 +14,10 @@ pub use text::text;
 
 const VERSION: u32 = 1;
 
+/// Why there is a second table.
+const BECAUSE: &str =
+    "only a second table that is kept current can be swapped back at once, with every row written since";
+
 /// All that could be found out. `None` and empty stand for what could not, which `unknown` says in words.
 #[derive(Default)]
 pub struct PlanReport {
@@ -96,7 +100,7 @@ pub fn json(report: &PlanReport) -> Value {
         "possible": report.refused.is_empty(),
         "refused": reasons(&report.refused),
         "failed": reasons(&report.failed),
-        "strategy": { "name": "copy", "instant": report.instant },
+        "strategy": { "name": "copy", "because": BECAUSE, "instant": report.instant },
         "size": report.size.map(|size| json!({
             "rows": size.rows, "data_bytes": size.data_bytes, "index_bytes": size.index_bytes,
             "file_bytes": size.file_bytes,

@@ -7,6 +7,7 @@
 //!   that is not, taken back, is on record as a lost value, and nothing else is. Or the row is parked, and then the
 //!   old table does not take it by hand either.
 //! * What only one schema has comes back to the same rows.
+//! * `rsc plan` announces each column that loses a value, and that rows may be parked.
 //!
 //! Where a value is the nearest one and where a row does not fit is found by the server alone, in temporary tables.
 //!
@@ -375,6 +376,7 @@ async fn back(
     let sides = Sides::new(case, &before.columns, &new_columns);
     let reverted = Reverted::look(&mut judge, &sides, &shadow).await?;
     let findings = findings(table, id).await?;
+    was_announced(case, table, &findings).await?;
     reverted.hold_against(&findings, before, case, &sides, &mut judge).await?;
     reverted.own_values_came_back(&sides.old_own, &before.old, &mut judge, case).await?;
     again(case, table, id, &sides, (&reverted, &findings), &mut judge).await
@@ -556,6 +558,33 @@ async fn findings(table: &mut Table, id: u64) -> Result<Findings, String> {
     }
     let keys = keys(table, &format!("_rsc{id}_t_new")).await?;
     Ok(Findings { parked, lost, keys })
+}
+
+/// Asked after the revert, when the table has its old definition again. The change itself speaks against another one.
+async fn was_announced(case: &Case, table: &Table, findings: &Findings) -> Result<(), String> {
+    if findings.parked.is_empty() && findings.lost.is_empty() {
+        return Ok(());
+    }
+    let plan = ["--output", "json", "plan", "--database", &table.schema, "--alter", &case.alter];
+    let ended = rsc(shared(), &plan).run().await;
+    let Some(plan) = ended.lines().into_iter().find(|line| line["event"] == "plan") else {
+        return Err(format!("no plan: {ended:#?}"));
+    };
+    let parts = |list: &str| plan["revert"][list].as_array().cloned().unwrap_or_default();
+    for (_, column) in &findings.lost {
+        let announced = |part: &serde_json::Value| part["new"]["name"] == **column && part["loses"] == true;
+        if !parts("columns").iter().any(announced) {
+            return Err(format!("{column} lost a value, and the plan said {:#}", plan["revert"]));
+        }
+    }
+    let parks = |part: &serde_json::Value| {
+        part["parks"] == true || part["parks"].as_array().is_some_and(|reasons| !reasons.is_empty())
+    };
+    let announced = parts("columns").iter().chain(&parts("rules")).any(parks);
+    if !findings.parked.is_empty() && !announced {
+        return Err(format!("rows are parked, and the plan said {:#}", plan["revert"]));
+    }
+    Ok(())
 }
 
 /// The key of each row, as `rsc losses` shows it.

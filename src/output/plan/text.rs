@@ -6,7 +6,7 @@ use console::style;
 
 use super::super::losses::columns;
 use super::super::text::{blocker, count, duration, labelled, one_line, plural};
-use super::PlanReport;
+use super::{BECAUSE, PlanReport};
 use crate::lifecycle::forecast::Forecast;
 use crate::schema::revert_report::{ColumnReport, Report};
 
@@ -75,10 +75,8 @@ fn strategy(report: &PlanReport, page: &mut Page) {
         );
         return;
     }
-    page.field(
-        "strategy",
-        "a second table with the new schema: filled, kept current, swapped; and back".into(),
-    );
+    page.field("strategy", "a second table with the new schema: filled, kept current, swapped".into());
+    page.field("", BECAUSE.into());
     if report.instant == Some(true) {
         page.field(
             "",
