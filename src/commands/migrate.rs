@@ -4,7 +4,7 @@
 use super::{Context, agent, sql_error, store_error};
 use crate::cli::{Agent, Defer, Migrate};
 use crate::engine::sides::definition;
-use crate::engine::{self, Until};
+use crate::engine::{self, Job, Until};
 use crate::error::{Error, Told};
 use crate::journal::record::{Change, DeferIndexes, Options};
 use crate::journal::store;
@@ -25,6 +25,11 @@ use crate::schema::table::{Table, TableName, check_names};
 use crate::session::{Session, SqlError};
 
 pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -> Result<(), Error> {
+    if migrate.verify_every.is_some() && migrate.agent != Agent::Stay {
+        return Err(usage(
+            "--verify-every is for the process that keeps the stream: give --agent stay with it, or give it to `rsc agent`",
+        ));
+    }
     let (id, ask) = match (migrate.resume, &migrate.alter) {
         (Some(id), _) => {
             context.change(id).await?;
@@ -34,7 +39,8 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
         (None, None) => return Err(usage("give --alter, or --resume with a change's number")),
     };
     let until = if migrate.agent == Agent::Stay { Until::Ended } else { Until::Settled };
-    let change = engine::run(context.job(id, ask, until)).await?;
+    let job = Job { verify_every: migrate.verify_every, ..context.job(id, ask, until) };
+    let change = engine::run(job).await?;
     if let (State::Ready | State::Revertible, Agent::Auto) = (change.state, migrate.agent) {
         context.printer.remark(&agent::hand_over(context, &change).await?);
     }
@@ -97,6 +103,7 @@ async fn begin(
             Defer::Never => DeferIndexes::Never,
         },
         copy_threads: migrate.copy_threads,
+        verify: !migrate.no_verify,
         ..Options::default()
     };
     let statement = match alter.table {

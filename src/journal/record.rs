@@ -5,6 +5,7 @@ use std::time::Duration;
 use mysql_async::Row;
 
 use crate::lifecycle::state::{Serving, State};
+use crate::lifecycle::verification::{Outcome, Verification};
 use crate::schema::table::TableName;
 use crate::session::{number, text};
 
@@ -28,6 +29,13 @@ pub struct Options {
     /// Batches that are copied side by side; `None`: as the machine allows.
     #[serde(default)]
     pub copy_threads: Option<u64>,
+    /// The two tables are compared before the first swap.
+    #[serde(default = "yes")]
+    pub verify: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Whether indexes are built after the copy.
@@ -57,6 +65,7 @@ impl Default for Options {
             postpone_cutover: false,
             defer_indexes: DeferIndexes::Auto,
             copy_threads: None,
+            verify: true,
         }
     }
 }
@@ -167,6 +176,27 @@ pub fn shadow_name(id: u64, table: &TableName, side: &str) -> TableName {
     let room = NAME_MAX - prefix.len() - suffix.len();
     let middle: String = table.table.chars().take(room).collect();
     TableName::new(&table.schema, format!("{prefix}{middle}{suffix}"))
+}
+
+/// One row of `_rsc.verify`.
+pub fn read_verification(row: &Row) -> Result<Verification, Unreadable> {
+    let unreadable =
+        |e: serde_json::Error| Unreadable { id: number(row, 1).unwrap_or(0), why: e.to_string() };
+    let list = |i| text(row, i).unwrap_or_else(|| "[]".into());
+    Ok(Verification {
+        id: number(row, 0).unwrap_or(0),
+        serving: if number(row, 2) == Some(1) { Serving::New } else { Serving::Old },
+        repair: number(row, 3) == Some(1),
+        outcome: text(row, 4).as_deref().and_then(Outcome::parse),
+        rows: number(row, 5).unwrap_or(0),
+        findings: serde_json::from_str(&list(6)).map_err(unreadable)?,
+        unsettled: number(row, 7).unwrap_or(0),
+        excluded: serde_json::from_str(&list(8)).map_err(unreadable)?,
+        seconds: text(row, 9).and_then(|seconds| seconds.parse().ok()).unwrap_or(0.0),
+        position: text(row, 10).unwrap_or_default(),
+        began_at: text(row, 11).unwrap_or_default(),
+        ended_at: text(row, 12),
+    })
 }
 
 /// The process that drives a change.

@@ -13,6 +13,7 @@ pub mod preflight;
 pub mod retention;
 pub mod shadow;
 pub mod swap;
+pub mod verify;
 
 /// What rsc's readers of the binlog call themselves, so that they are not taken for replicas.
 const READER_NAME: &str = "rsc";

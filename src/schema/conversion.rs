@@ -8,12 +8,14 @@
 //! A change must be able to come back, so a pair is supported if there is an expression for both directions.
 
 mod ahead;
+mod bytes;
 mod calendar;
 mod family;
 mod survival;
 mod zone;
 
 pub use self::ahead::must_fit;
+pub use self::bytes::{as_stored, bytes, of_any_length, same_order};
 use self::family::{Family, family};
 pub use self::survival::{fits, keeps_keys_apart, survives};
 use super::table::Column;

@@ -36,3 +36,4 @@ mod soak;
 mod support;
 mod tidy;
 mod unique_values;
+mod verify;
