@@ -107,6 +107,11 @@ fn next(change: &Change, owner_alive: bool, ledger: Totals) -> Vec<String> {
     if change.paused {
         return vec![format!("rsc resume {id}")];
     }
+    if change.state == State::CatchingUp && change.reason.is_some() {
+        // The two tables differ.
+        let again = resume.unwrap_or_else(|| format!("rsc resume {id}"));
+        return vec![format!("rsc verify {id} --repair"), again, format!("rsc cancel {id}")];
+    }
     match change.state {
         State::Planned | State::Copying | State::Indexing | State::CatchingUp | State::CuttingOver => {
             resume.into_iter().chain([format!("rsc cancel {id}")]).collect()

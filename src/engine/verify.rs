@@ -30,7 +30,7 @@ use crate::error::Told;
 use crate::journal::verification;
 use crate::lifecycle::notice::Notice;
 use crate::lifecycle::state::Serving;
-use crate::lifecycle::verification::{FINDINGS_MAX, Kind, Outcome, Verification};
+use crate::lifecycle::verification::{FINDINGS_MAX, Finding, Kind, Outcome, Verification};
 use crate::mysql::apply::write_key;
 use crate::mysql::verify::{Examiner, SUSPECTS_MAX, Suspect};
 use crate::rows::key_range::Bound;
@@ -41,6 +41,8 @@ use crate::rows::verify::{Comparison, Parked, Piece, Scope};
 const PIECES: u64 = 16;
 /// So often are rows looked at that are written all the time.
 const LOOKS_MAX: u32 = 40;
+/// A row that does not fit will be met by the stream; it is given so much time each time.
+const AGAIN: Duration = Duration::from_millis(50);
 /// Keys that are written down while the stream catches up. Beyond, all count as touched.
 const TOUCHED_MAX: usize = 200_000;
 
@@ -100,19 +102,23 @@ impl Pass {
     /// Findings are counted once, however often they are met.
     fn report(&mut self, suspect: &Suspect) {
         let finding = &suspect.finding;
-        if self.found.insert((finding.kind.name(), finding.key.clone()))
-            && self.result.findings.len() < 2 * FINDINGS_MAX
-        {
+        if self.found.insert((finding.kind.name(), finding.key.clone())) {
             self.result.findings.push(finding.clone());
         }
     }
 
+    /// The row is as it should be now. Not more of those are listed than of others.
     fn mended(&mut self, suspect: &Suspect) {
-        let same = |finding: &&mut crate::lifecycle::verification::Finding| {
-            finding.kind == suspect.finding.kind && finding.key == suspect.finding.key
-        };
-        if let Some(finding) = self.result.findings.iter_mut().find(same) {
-            finding.mended = true;
+        let Suspect { finding, .. } = suspect;
+        self.found.remove(&(finding.kind.name(), finding.key.clone()));
+        let listed = self.result.findings.iter().filter(|other| other.mended).count();
+        let same = |other: &Finding| !other.mended && other.kind == finding.kind && other.key == finding.key;
+        let Some(place) = self.result.findings.iter().position(same) else { return };
+        if listed < FINDINGS_MAX {
+            self.result.findings[place].mended = true;
+        } else {
+            self.result.findings.remove(place);
+            self.result.unlisted += 1;
         }
     }
 }
@@ -137,6 +143,7 @@ impl Line {
             outcome: None,
             rows: 0,
             findings: Vec::new(),
+            unlisted: 0,
             unsettled: 0,
             excluded: self.comparison().excluded(),
             seconds: 0.0,
@@ -205,10 +212,11 @@ impl Line {
         };
         let compared = if ordered {
             let (equal, compared) = self.sums(examiner, &piece).await?;
-            if equal {
-                pass.pacing.took(compared.max(1), started.elapsed());
-            } else {
+            if !equal {
                 self.in_pieces(examiner, pass, &piece).await?;
+            }
+            if piece.hi.is_some() {
+                pass.pacing.took(compared, started.elapsed());
             }
             compared
         } else {
@@ -306,16 +314,15 @@ impl Line {
         live: bool,
         shadow: bool,
     ) -> Result<(Vec<Suspect>, Vec<Suspect>), Trouble> {
+        let mut tried = 0;
         let suspects = loop {
             self.breathe().await?;
             self.catch_up_with_server().await?;
             self.gate().await?;
+            tried += 1;
             match examiner.look(scope, live, shadow).await.map_err(Trouble::from) {
                 // The stream will meet that row, and has the words for it.
-                Err(Trouble::Misfit(why)) => {
-                    tracing::debug!(why, "a row that is compared does not fit");
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
+                Err(Trouble::Misfit(_)) if tried < LOOKS_MAX => tokio::time::sleep(AGAIN).await,
                 suspects => break suspects?,
             }
         };
@@ -334,13 +341,14 @@ impl Line {
         suspects: Vec<Suspect>,
         touched: &Touched,
     ) -> Result<(Vec<Suspect>, Vec<Suspect>), Trouble> {
-        if touched.all {
+        let plan = self.reader.plan();
+        if touched.all || (plan.is_none() && !touched.keys.is_empty()) {
             return Ok((Vec::new(), suspects));
         }
         examiner.stage(&suspects).await?;
         let columns = self.applier.statements().projection().key_indexes();
         let mut keys = Vec::with_capacity(touched.keys.len());
-        if let Some(plan) = self.reader.plan() {
+        if let Some(plan) = plan {
             for key in &touched.keys {
                 let mut text = String::new();
                 write_key(&plan, &columns, key, &mut text).map_err(|e| Trouble::Severed(Told::new(e)))?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mysql_async::Row;
 
 use crate::lifecycle::state::{Serving, State};
-use crate::lifecycle::verification::{Outcome, Verification};
+use crate::lifecycle::verification::{Finding, Outcome, Verification};
 use crate::schema::table::TableName;
 use crate::session::{number, text};
 
@@ -183,13 +183,16 @@ pub fn read_verification(row: &Row) -> Result<Verification, Unreadable> {
     let unreadable =
         |e: serde_json::Error| Unreadable { id: number(row, 1).unwrap_or(0), why: e.to_string() };
     let list = |i| text(row, i).unwrap_or_else(|| "[]".into());
+    let findings: Vec<Finding> = serde_json::from_str(&list(6)).map_err(unreadable)?;
+    let listed = findings.iter().filter(|finding| finding.mended).count() as u64;
     Ok(Verification {
         id: number(row, 0).unwrap_or(0),
         serving: if number(row, 2) == Some(1) { Serving::New } else { Serving::Old },
         repair: number(row, 3) == Some(1),
         outcome: text(row, 4).as_deref().and_then(Outcome::parse),
         rows: number(row, 5).unwrap_or(0),
-        findings: serde_json::from_str(&list(6)).map_err(unreadable)?,
+        findings,
+        unlisted: number(row, 13).unwrap_or(0).saturating_sub(listed),
         unsettled: number(row, 7).unwrap_or(0),
         excluded: serde_json::from_str(&list(8)).map_err(unreadable)?,
         seconds: text(row, 9).and_then(|seconds| seconds.parse().ok()).unwrap_or(0.0),

@@ -76,6 +76,7 @@ CREATE TABLE IF NOT EXISTS `_rsc`.`verify` (
   `outcome` VARCHAR(20) NULL COMMENT 'equal, differs or broken_off; NULL: it runs, or its process was lost',
   `rows_compared` BIGINT UNSIGNED NOT NULL DEFAULT 0,
   `mismatches` BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'rows that are not what they should be',
+  `mended` BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'rows that are again',
   `unsettled` BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'rows that were written each time that they were looked at',
   `findings` JSON NULL COMMENT 'the rows, with key and columns',
   `excluded` JSON NULL COMMENT 'columns that were not compared',

@@ -12,7 +12,7 @@ use crate::session::{Session, SqlError, text};
 
 /// In the order that [`read_verification`] expects.
 const COLUMNS: &str = "id, change_id, serving = 'new', repair, outcome, rows_compared, findings, unsettled, excluded, \
-    seconds, position, began_at, ended_at";
+    seconds, position, began_at, ended_at, mended";
 
 /// Puts a verification on record that begins now, and returns its number.
 pub async fn begin(
@@ -41,11 +41,12 @@ pub async fn mark(session: &mut Session, fence: Fence, id: u64) -> Result<(), Fe
 /// Puts the result on record.
 pub async fn end(session: &mut Session, fence: Fence, result: &Verification) -> Result<(), FenceError> {
     let update = format!(
-        "UPDATE `_rsc`.`verify` SET outcome = {}, rows_compared = {}, mismatches = {}, unsettled = {}, findings = {}, \
+        "UPDATE `_rsc`.`verify` SET outcome = {}, rows_compared = {}, mismatches = {}, mended = {}, unsettled = {}, findings = {}, \
          excluded = {}, seconds = {:.3}, position = {}, ended_at = NOW(3) WHERE id = {}",
         result.outcome.map_or("NULL".into(), |outcome| format!("'{}'", outcome.name())),
         result.rows,
         result.mismatches(),
+        result.mended(),
         result.unsettled,
         string_literal(&json!(result.findings).to_string()),
         string_literal(&json!(result.excluded).to_string()),

@@ -86,8 +86,10 @@ pub struct Verification {
     pub outcome: Option<Outcome>,
     /// Rows of the live table that were compared.
     pub rows: u64,
-    /// The first [`FINDINGS_MAX`] of them.
+    /// Rows that are not what they should be, and the first [`FINDINGS_MAX`] that were not.
     pub findings: Vec<Finding>,
+    /// Rows that were mended and are not listed.
+    pub unlisted: u64,
     /// Rows that were written each time that they were looked at. The stream has written them as often.
     pub unsettled: u64,
     /// Columns that one side has alone, or that the server fills by itself.
@@ -106,8 +108,8 @@ impl Verification {
         self.findings.iter().filter(|finding| !finding.mended).count()
     }
 
-    pub fn mended(&self) -> usize {
-        self.findings.len() - self.mismatches()
+    pub fn mended(&self) -> u64 {
+        (self.findings.len() - self.mismatches()) as u64 + self.unlisted
     }
 
     /// It ended before it had seen all rows, because too many differ.

@@ -107,7 +107,7 @@ pub fn status(report: &StatusReport<'_>) -> Value {
     value["rows_copied"] = report.rows_copied.into();
     value["rows_estimate"] = report.change.rows_estimate.into();
     value["ledger"] = json!({ "parked_rows": report.ledger.parked, "lost_values": report.ledger.losses });
-    value["verification"] = report.verification.map_or(Value::Null, verified);
+    value["verification"] = report.verification.map_or(Value::Null, on_record);
     value["binlogs_short"] = json!(report.shortage);
     value["next"] = report.next.clone().into();
     value
@@ -118,8 +118,16 @@ fn verified(found: &Verification) -> Value {
         "outcome": found.outcome.map(|outcome| outcome.name()), "serving": found.serving.name(),
         "rows": found.rows, "mismatches": found.mismatches(), "mended": found.mended(),
         "unsettled": found.unsettled, "seconds": found.seconds, "excluded": found.excluded,
-        "position": found.position, "began_at": found.began_at, "ended_at": found.ended_at,
+        "position": found.position,
     })
+}
+
+/// From the journal, which has the times.
+fn on_record(found: &Verification) -> Value {
+    let mut value = verified(found);
+    value["began_at"] = found.began_at.as_str().into();
+    value["ended_at"] = found.ended_at.as_deref().into();
+    value
 }
 
 /// One object for each row that differs, and one that sums up.
@@ -135,7 +143,7 @@ pub fn verification(change: &Change, found: &Verification, limit: usize) -> Vec<
             })
         })
         .collect();
-    let mut sum = verified(found);
+    let mut sum = on_record(found);
     sum["event"] = "verification".into();
     sum["id"] = change.id.into();
     lines.push(sum);

@@ -61,7 +61,7 @@ pub fn result(found: &Verification) -> String {
     let took = humantime::format_duration(Duration::from_millis((found.seconds * 1000.0) as u64));
     let mended = match found.mended() {
         0 => String::new(),
-        mended => format!(", {} mended", plural(mended as u64, "row")),
+        mended => format!(", {} mended", plural(mended, "row")),
     };
     let unsettled = match found.unsettled {
         0 => String::new(),
