@@ -39,6 +39,10 @@ use crate::rows::verify::{Comparison, Parked, Piece, Scope};
 
 /// A range that differs is compared again in so many pieces: looking at rows costs several times as much.
 const PIECES: u64 = 16;
+/// Not in smaller ones: each takes some questions to the server.
+const PIECE_MIN: u64 = 1_000;
+/// A range takes so long at least, however short a batch is: it holds nobody up.
+const RANGE_TIME_MIN: Duration = Duration::from_millis(100);
 /// So often are rows looked at that are written all the time.
 const LOOKS_MAX: u32 = 40;
 /// A row that does not fit will be met by the stream; it is given so much time each time.
@@ -93,6 +97,10 @@ pub struct Pass {
 impl Pass {
     fn piece(&self) -> Piece {
         Piece { lo: self.lo.clone(), hi: None }
+    }
+
+    fn part_rows(&self) -> u64 {
+        (self.pacing.rows() / PIECES).max(PIECE_MIN)
     }
 
     fn full(&self) -> bool {
@@ -151,7 +159,7 @@ impl Line {
             began_at: String::new(),
             ended_at: None,
         };
-        let pacing = Pacing::new(self.change.options.batch());
+        let pacing = Pacing::new(self.change.options.batch().max(RANGE_TIME_MIN));
         let (side, began, found) = (Side::Live, Instant::now(), HashSet::new());
         Ok(Pass { result, side, lo: None, ended: false, pacing, began, found, stuck: Vec::new() })
     }
@@ -203,27 +211,23 @@ impl Line {
         pass: &mut Pass,
         ordered: bool,
     ) -> Result<(), Trouble> {
-        let started = Instant::now();
         let mut piece = pass.piece();
-        let rows = if ordered { pass.pacing.rows() } else { pass.pacing.rows() / PIECES + 1 };
+        let rows = if ordered { pass.pacing.rows() } else { pass.part_rows() };
         piece.hi = match pass.side {
             Side::Live => examiner.boundary(&piece, rows).await?,
             Side::Shadow => examiner.shadow_boundary(&piece, rows).await?,
         };
         let compared = if ordered {
-            let (equal, compared) = self.sums(examiner, &piece).await?;
+            let (equal, compared, took) = self.sums(examiner, &piece).await?;
+            if piece.hi.is_some() {
+                pass.pacing.took(compared, took);
+            }
             if !equal {
                 self.in_pieces(examiner, pass, &piece).await?;
-            }
-            if piece.hi.is_some() {
-                pass.pacing.took(compared, started.elapsed());
             }
             compared
         } else {
             self.settle(examiner, pass, &piece, pass.side == Side::Live, pass.side == Side::Shadow).await?;
-            if piece.hi.is_some() {
-                pass.pacing.took(rows * PIECES, started.elapsed());
-            }
             if pass.side == Side::Live { examiner.rows(&piece).await? } else { 0 }
         };
         pass.result.rows += compared;
@@ -236,15 +240,22 @@ impl Line {
         Ok(())
     }
 
-    async fn sums(&mut self, examiner: &mut Examiner, piece: &Piece) -> Result<(bool, u64), Trouble> {
+    /// Whether they are equal, for how many rows, and how long that took.
+    async fn sums(
+        &mut self,
+        examiner: &mut Examiner,
+        piece: &Piece,
+    ) -> Result<(bool, u64, Duration), Trouble> {
         self.gate().await?;
+        let started = Instant::now();
         let sums = match examiner.equal(piece).await.map_err(Trouble::from) {
             // Of a row that the stream is yet to bring, and will not be able to write; it has the words for that.
             Err(Trouble::Misfit(_)) => (false, 0),
             sums => sums?,
         };
+        let took = started.elapsed();
         self.fence.share(&mut self.control).await?;
-        Ok(sums)
+        Ok((sums.0, sums.1, took))
     }
 
     async fn in_pieces(
@@ -253,7 +264,7 @@ impl Line {
         pass: &mut Pass,
         range: &Piece,
     ) -> Result<(), Trouble> {
-        let rows = pass.pacing.rows() / PIECES + 1;
+        let rows = pass.part_rows();
         let mut lo = range.lo.clone();
         loop {
             self.breathe().await?;

@@ -8,6 +8,8 @@ use rsc::schema::table::TableName;
 use serde_json::Value;
 
 use crate::support::process::{Ended, rsc};
+#[cfg(debug_assertions)]
+use crate::support::server::{Options, Server};
 use crate::support::shared;
 use crate::support::table::Table;
 use crate::support::writers::{Column, Plan, Shape, Writers};
@@ -313,21 +315,47 @@ async fn before_the_first_swap_a_difference_stops_the_change_and_can_be_mended()
     assert_eq!(rsc(shared(), &resume).run().await.code, 7);
     let found = verify(id, &[]).await;
     assert_eq!((found.code, mismatches(&found)), (7, set(&["500 differs n", "600 missing"])));
-    // An agent keeps the stream, and does not swap.
-    let mut agent = rsc(shared(), &["--output", "json", "agent"]).start();
-    agent.says(&format!("\"id\":{id},\"state\":\"catching_up\"")).await;
-    table.run("UPDATE t SET n = 7 WHERE id = 7").await;
     let mended = verify(id, &["--repair"]).await;
     assert_eq!(mended.code, 0, "{mended:#?}");
     assert_eq!(mismatches(&mended), set(&["500 differs n", "600 missing"]));
     assert!(serving_old(&mut table).await, "not swapped");
-    table.asked("resume", id).await;
+    let done = rsc(shared(), &resume).run().await.well();
+    assert_eq!(done.last_line()["state"], "revertible");
+    equal(&verify(id, &[]).await);
+}
+
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_keeps_a_change_that_differs_and_swaps_when_it_is_resumed() {
+    let server = Server::start(Options::default()).unwrap();
+    let mut conn = server.conn().await.unwrap();
+    conn.query_drop("CREATE DATABASE d; CREATE TABLE d.t (id int PRIMARY KEY, n int); INSERT INTO d.t VALUES (1, 1), (2, 2)")
+        .await
+        .unwrap();
+    let run = |words: &[&str]| rsc(&server, &[&["--output", "json"], words].concat());
+    let mut migrating = run(&["migrate", "--alter", "ALTER TABLE d.t ADD KEY (n)"])
+        .env("RSC_FAULT", "verify.begin.before:delay")
+        .env("RSC_FAULT_DELAY_MS", "3000")
+        .start();
+    migrating.says("\"catching_up\"").await;
+    conn.query_drop("SET sql_log_bin = 0; DELETE FROM d._rsc1_t_new WHERE id = 2; SET sql_log_bin = 1")
+        .await
+        .unwrap();
+    assert_eq!(migrating.ended().await.code, 7);
+    let mut agent = run(&["agent"]).start();
+    agent.says("\"state\":\"catching_up\"").await;
+    conn.query_drop("INSERT INTO d.t VALUES (3, 3)").await.unwrap();
+    assert_eq!(mismatches(&run(&["verify", "1"]).run().await), set(&["2 missing"]));
+    assert_eq!(run(&["verify", "1", "--repair"]).run().await.code, 0);
+    let state = async || run(&["status", "1"]).run().await.well().last_line()["state"].clone();
+    assert_eq!(state().await, "catching_up");
+    run(&["resume", "1"]).run().await.well();
     let begun = Instant::now();
-    while table.ask("status", id).await.well().last_line()["state"] != "revertible" {
+    while state().await != "revertible" {
         assert!(begun.elapsed() < Duration::from_secs(60), "{}", agent.stdout());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    equal(&verify(id, &[]).await);
+    equal(&run(&["verify", "1"]).run().await);
 }
 
 #[cfg(debug_assertions)]
