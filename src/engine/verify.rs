@@ -47,6 +47,8 @@ const RANGE_TIME_MIN: Duration = Duration::from_millis(100);
 const LOOKS_MAX: u32 = 40;
 /// A row that does not fit will be met by the stream; it is given so much time each time.
 const AGAIN: Duration = Duration::from_millis(50);
+/// What takes no longer needs no word about how far it is.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
 /// Keys that are written down while the stream catches up. Beyond, all count as touched.
 const TOUCHED_MAX: usize = 200_000;
 
@@ -191,7 +193,7 @@ impl Line {
             self.breathe().await?;
             self.range(&mut examiner, pass, ordered).await?;
             let (rows, estimate) = (pass.result.rows, self.change.rows_estimate.max(self.copied));
-            if !pass.ended {
+            if !pass.ended && pass.began.elapsed() > TOLD_AFTER {
                 self.tell_now_and_then(|| Notice::Verifying { rows, estimate: estimate.max(rows) });
             }
             self.catch_up_with_server().await?;

@@ -221,6 +221,7 @@ pub fn status(report: &StatusReport<'_>, width: usize) -> String {
     if let Some(found) = report.verification {
         let at = found.ended_at.as_deref().unwrap_or(&found.began_at);
         let result = super::verification::result(found);
+        let result = result.trim_start_matches("verified: ");
         field("verify", format!("{result}, {} UTC", at.split('.').next().unwrap_or(at)));
     }
     if let Some(shortage) = report.shortage {
