@@ -69,6 +69,8 @@ pub struct Agent {
     pub stop: watch::Receiver<bool>,
     /// End when no change needs an agent any more.
     pub until_idle: bool,
+    /// The tables of each change are compared so often.
+    pub verify_every: Option<Duration>,
 }
 
 /// Whether an agent is connected to this server.
@@ -167,6 +169,7 @@ impl Agent {
                 change: id,
                 ask: None,
                 until: Until::Ended,
+                verify_every: self.verify_every,
                 onlooker: Arc::new(move |notice| listener(Tale::Of(id, notice))),
                 stop: self.stop.clone(),
             };

@@ -19,6 +19,7 @@ Exit codes:
     4  failed; the live table is untouched and the shadow is removed
     5  stopped; can be resumed
     6  revert refused
+    7  verification found a difference
     8  driven by another process
   130  interrupted; can be resumed";
 
@@ -138,6 +139,8 @@ pub enum Command {
     List,
     /// Show where a change stands and what to type next
     Status(Id),
+    /// Compare the two tables of a change, row by row, while the application goes on writing
+    Verify(VerifyOptions),
     /// Show what was written that the old schema cannot hold
     Losses(LossesOptions),
 }
@@ -201,6 +204,12 @@ pub struct Migrate {
     /// Copy and catch up, but swap only at `rsc cutover`
     #[arg(long, conflicts_with = "resume")]
     pub postpone_cutover: bool,
+    /// Swap without comparing the two tables first
+    #[arg(long, conflicts_with = "resume")]
+    pub no_verify: bool,
+    /// With --agent stay: compare the two tables so often
+    #[arg(long, value_name = "DURATION", value_parser = whole_seconds)]
+    pub verify_every: Option<Duration>,
     /// Build indexes after the copy, which is several times faster: `auto` (when no replica is connected, for it would be
     /// busy with that one statement for as long), `always` or `never`
     #[arg(long, value_enum, default_value_t = Defer::Auto, conflicts_with = "resume")]
@@ -239,6 +248,9 @@ pub struct AgentOptions {
     /// End when no change needs an agent any more
     #[arg(long)]
     pub until_idle: bool,
+    /// Compare the two tables of every change so often
+    #[arg(long, value_name = "DURATION", value_parser = whole_seconds)]
+    pub verify_every: Option<Duration>,
     /// For an agent that another rsc starts: the first line of stdin is the password
     #[arg(long, hide = true)]
     pub password_from_stdin: bool,
@@ -267,6 +279,18 @@ pub struct LossesOptions {
     /// So many of each kind are listed
     #[arg(long, value_name = "ROWS", default_value_t = 100)]
     pub limit: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyOptions {
+    /// The change's number; `rsc list` shows it
+    pub id: u64,
+    /// Write the rows that differ again, in the table that does not serve
+    #[arg(long)]
+    pub repair: bool,
+    /// So many rows are listed
+    #[arg(long, value_name = "ROWS", default_value_t = 100)]
+    pub limit: usize,
 }
 
 #[derive(Debug, Args)]

@@ -56,6 +56,9 @@ pub enum Error {
     Stopped(Told),
     #[error("{0}")]
     RevertRefused(Told),
+    /// A verification found rows that are not what they should be.
+    #[error("{0}")]
+    Differs(Told),
     #[error("{0}")]
     Owned(Told),
     #[error("{0}")]
@@ -72,6 +75,7 @@ impl Error {
             Error::Failed(_) => 4,
             Error::Stopped(_) => 5,
             Error::RevertRefused(_) => 6,
+            Error::Differs(_) => 7,
             Error::Owned(_) => 8,
             Error::Interrupted(_) => 130,
         }
@@ -86,6 +90,7 @@ impl Error {
             Error::Failed(_) => "failed",
             Error::Stopped(_) => "stopped",
             Error::RevertRefused(_) => "revert_refused",
+            Error::Differs(_) => "differs",
             Error::Owned(_) => "owned",
             Error::Interrupted(_) => "interrupted",
         }
@@ -100,6 +105,7 @@ impl Error {
             | Error::Failed(told)
             | Error::Stopped(told)
             | Error::RevertRefused(told)
+            | Error::Differs(told)
             | Error::Owned(told)
             | Error::Interrupted(told) => std::slice::from_ref(told),
         }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The statements that have points: name, and where.
-pub const STATEMENTS: [(&str, &str); 55] = [
+pub const STATEMENTS: [(&str, &str); 60] = [
     ("create.change", "a new change is journaled"),
     ("create.stream", "its stream table is made"),
     ("create.row", "its stream row is made"),
@@ -52,6 +52,11 @@ pub const STATEMENTS: [(&str, &str); 55] = [
     ("retry.commit", "the end of that"),
     ("window.advance", "the position"),
     ("window.commit", "the window ends"),
+    ("verify.begin", "a verification is put on record"),
+    ("verify.mark", "a place in the binlog behind what it has read"),
+    ("verify.mend", "rows that differ are written again"),
+    ("verify.delete", "rows that should not be there"),
+    ("verify.end", "its result"),
     ("swap.counter", "the shadow's AUTO_INCREMENT is raised before the lock"),
     ("swap.lock", "the tables are locked"),
     ("swap.freeze", "the freeze point is read"),

@@ -36,6 +36,7 @@ pub async fn run(context: &Context, options: &cli::AgentOptions) -> Result<(), E
         listener: Arc::new(move |tale| printer.tale(&tale)),
         stop: context.stop.clone(),
         until_idle: options.until_idle,
+        verify_every: options.verify_every,
     };
     context.printer.remark(&format!("agent on {}: {}", context.server.address(), fence::myself()));
     agent.run().await

@@ -20,9 +20,9 @@ use crate::mysql::losses;
 use crate::session::{Session, SqlError};
 
 /// An owner answers within a second; it is looked after so often.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Shorter than a request lives, so that one that was given up is never granted.
-const PATIENCE: Duration = Duration::from_secs(store::REQUEST_LIVES_S - 5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(store::REQUEST_LIVES_S - 5);
 
 pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
     let (mut session, change) = context.change(id).await?;
@@ -52,7 +52,7 @@ async fn state(session: &mut Session, change: &Change) -> State {
 /// A pause, and its end, are only put on record: whoever keeps the change acts on them.
 fn until(verb: Verb) -> Until {
     match verb {
-        Verb::Pause | Verb::Resume => Until::Asked,
+        Verb::Pause | Verb::Resume | Verb::Verify | Verb::VerifyRepairing => Until::Asked,
         Verb::Cutover
         | Verb::Revert
         | Verb::RevertAcceptingParked
@@ -83,11 +83,17 @@ fn hint(change: &Change, verb: Verb) -> String {
     }
 }
 
-fn refused(verb: Verb, why: &str, advice: &str) -> Error {
+pub(super) fn refused(verb: Verb, why: &str, advice: &str) -> Error {
     let told = Told::new(why).state("nothing was changed").next(advice);
     match verb {
         Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply => Error::RevertRefused(told),
-        Verb::Cutover | Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume => Error::Refused(told),
+        Verb::Cutover
+        | Verb::Complete
+        | Verb::Cancel
+        | Verb::Pause
+        | Verb::Resume
+        | Verb::Verify
+        | Verb::VerifyRepairing => Error::Refused(told),
     }
 }
 
@@ -98,6 +104,19 @@ async fn ask_owner(
     id: u64,
     verb: Verb,
 ) -> Result<Option<Change>, Error> {
+    match answer_of_owner(context, session, id, verb).await? {
+        Some((_, answer)) => answered(context, session, id, verb, answer).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The number of a request and what the owner says to it; `None` when there is no owner to ask.
+pub(super) async fn answer_of_owner(
+    context: &Context,
+    session: &mut Session,
+    id: u64,
+    verb: Verb,
+) -> Result<Option<(u64, Answer)>, Error> {
     if !lives(session, id).await.map_err(sql_error)? {
         return Ok(None);
     }
@@ -107,7 +126,7 @@ async fn ask_owner(
     loop {
         sleep(LOOK_EVERY).await;
         if let Some(answer) = store::answer_of(session, request).await.map_err(cut_off)? {
-            return answered(context, session, id, verb, answer).await.map(Some);
+            return Ok(Some((request, answer)));
         }
         let stop = *context.stop.borrow();
         let dead = !lives(session, id).await.map_err(cut_off)?;
@@ -123,7 +142,7 @@ async fn ask_owner(
 }
 
 /// The owner lives, but does not answer: it waits for something itself.
-fn silent(id: u64) -> Error {
+pub(super) fn silent(id: u64) -> Error {
     Error::Owned(
         Told::new(format!(
             "the process that drives change {id} has not answered for {} s",
@@ -134,12 +153,12 @@ fn silent(id: u64) -> Error {
     )
 }
 
-async fn lives(session: &mut Session, id: u64) -> Result<bool, SqlError> {
+pub(super) async fn lives(session: &mut Session, id: u64) -> Result<bool, SqlError> {
     Ok(fence::owner(session, id).await?.is_some_and(|owner| owner.alive))
 }
 
 /// The server does not answer any more, at or after the wish was put on record.
-fn cut_off(id: u64, error: SqlError) -> Error {
+pub(super) fn cut_off(id: u64, error: SqlError) -> Error {
     match error {
         SqlError::Server { .. } => sql_error(error),
         SqlError::Lost(_) | SqlError::Unreachable { .. } => Error::Stopped(
@@ -195,7 +214,7 @@ async fn not_done(session: &mut Session, verb: Verb, change: &Change) -> Result<
     Ok(refused(verb, &why, &format!("to see where it stands, `rsc status {}`", change.id)))
 }
 
-fn interrupted(id: u64, state: &str) -> Error {
+pub(super) fn interrupted(id: u64, state: &str) -> Error {
     Error::Interrupted(
         Told::new("interrupted").state(state).next(format!("to see where it stands, `rsc status {id}`")),
     )

@@ -1,10 +1,12 @@
 //! `rsc migrate`: everything that can be refused is refused before the first thing is touched; then the change
 //! is journaled, and the engine drives it.
 
+use std::time::Duration;
+
 use super::judgement::{Asked, checks_get_other_names, judge};
 use super::{Context, agent, compensate, in_place, sql_error, store_error};
 use crate::cli::{Agent, Defer, Migrate, Strategy};
-use crate::engine::{self, Until};
+use crate::engine::{self, Job, Until};
 use crate::error::{Error, Told};
 use crate::journal::record::{Change, DeferIndexes, Options};
 use crate::journal::store;
@@ -16,6 +18,11 @@ use crate::output::duration;
 use crate::session::Session;
 
 pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -> Result<(), Error> {
+    if migrate.verify_every.is_some() && migrate.agent != Agent::Stay {
+        return Err(usage(
+            "--verify-every is for the process that keeps the stream: give --agent stay with it, or give it to `rsc agent`",
+        ));
+    }
     let (id, ask) = match (migrate.resume, &migrate.alter) {
         (Some(id), _) => {
             context.change(id).await?;
@@ -27,13 +34,19 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
         }
         (None, None) => return Err(usage("give --alter, or --resume with a change's number")),
     };
-    drive(context, id, ask, migrate.agent).await
+    drive(context, id, ask, (migrate.agent, migrate.verify_every)).await
 }
 
-/// Drives a change until the operator has what was asked for, and hands its stream over.
-async fn drive(context: &Context, id: u64, ask: Option<Verb>, keeper: Agent) -> Result<(), Error> {
+/// Drives a change until the operator has what was asked for, and hands its stream over. `keeper` is who keeps the stream
+/// then, and how often this process verifies if it is the one.
+async fn drive(
+    context: &Context,
+    id: u64,
+    ask: Option<Verb>,
+    (keeper, verify_every): (Agent, Option<Duration>),
+) -> Result<(), Error> {
     let until = if keeper == Agent::Stay { Until::Ended } else { Until::Settled };
-    let change = engine::run(context.job(id, ask, until)).await?;
+    let change = engine::run(Job { verify_every, ..context.job(id, ask, until) }).await?;
     if let (State::Ready | State::Revertible, Agent::Auto) = (change.state, keeper) {
         context.printer.remark(&agent::hand_over(context, &change).await?);
     }
@@ -48,7 +61,7 @@ async fn drive(context: &Context, id: u64, ask: Option<Verb>, keeper: Agent) -> 
 pub async fn anew(context: &Context, statement: &str, keeper: Agent) -> Result<(), Error> {
     let asked = Asked { text: statement, database: None, table: None };
     let id = begin(context, asked, Options::default(), Strategy::Online).await?;
-    drive(context, id, None, keeper).await
+    drive(context, id, None, (keeper, None)).await
 }
 
 /// Without a process that keeps the stream, the cut-over needs the binlogs of all the time until then.
@@ -57,7 +70,7 @@ async fn say_until_when(context: &Context) {
     if let Ok(Some(kept_s)) = retention::kept_s(&mut session).await {
         context.printer.remark(&format!(
             "note: the server keeps binlogs for {}; until then the cut-over works without anyone keeping the stream",
-            duration(std::time::Duration::from_secs(kept_s)),
+            duration(Duration::from_secs(kept_s)),
         ));
     }
 }
@@ -124,6 +137,7 @@ pub fn options(migrate: &Migrate) -> Options {
             Defer::Never => DeferIndexes::Never,
         },
         copy_threads: migrate.copy_threads,
+        verify: !migrate.no_verify,
         ..Options::default()
     }
 }
@@ -132,7 +146,7 @@ pub fn options(migrate: &Migrate) -> Options {
 async fn warn_of_retention(context: &Context, session: &mut Session, options: &Options) -> Result<(), Error> {
     let kept_s = retention::kept_s(session).await.map_err(sql_error)?;
     if let Some(kept_s) = shorter_than_window(kept_s, options.revert_window_s) {
-        let seconds = |s| duration(std::time::Duration::from_secs(s));
+        let seconds = |s| duration(Duration::from_secs(s));
         context.printer.remark(&format!(
             "note: the server keeps binlogs for {}, less than the revert window of {}; when no process has kept the \
              stream for that long, there is no way back any more",

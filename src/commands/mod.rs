@@ -10,6 +10,7 @@ mod losses;
 mod migrate;
 mod plan;
 mod status;
+mod verify;
 
 use std::sync::Arc;
 
@@ -59,6 +60,7 @@ pub async fn run(cli: Cli, printer: Arc<Printer>, stop: watch::Receiver<bool>) -
         Command::Pause(id) => asking::run(&context, id.id, Verb::Pause).await,
         Command::Resume(id) => asking::run(&context, id.id, Verb::Resume).await,
         Command::Agent(options) => agent::run(&context, options).await,
+        Command::Verify(options) => verify::run(&context, options).await,
         Command::Losses(options) => losses::run(&context, options).await,
         Command::List => list::run(&context).await,
         Command::Status(id) => status::run(&context, id.id).await,
@@ -106,7 +108,15 @@ impl Context {
     fn job(&self, change: u64, ask: Option<Verb>, until: Until) -> Job {
         let printer = Arc::clone(&self.printer);
         let onlooker: Onlooker = Arc::new(move |notice| printer.notice(&notice));
-        Job { server: self.server.clone(), change, ask, until, onlooker, stop: self.stop.clone() }
+        Job {
+            server: self.server.clone(),
+            change,
+            ask,
+            until,
+            verify_every: None,
+            onlooker,
+            stop: self.stop.clone(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::error::{Error, Told};
 use crate::journal::fence;
 use crate::journal::record::Change;
 use crate::journal::store::{self, StoreError};
+use crate::journal::verification;
 use crate::lifecycle;
 use crate::lifecycle::retention::Shortage;
 use crate::lifecycle::state::State;
@@ -42,6 +43,7 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
         _ => no_stream,
     };
     let ledger = losses::totals(&mut session, id).await.map_err(sql_error)?;
+    let verified = verification::latest(&mut session, id).await.map_err(store_error)?;
     let paused_or_left = change.paused || !owner_alive;
     let shortage = match !no_stream && binlogs_kept && paused_or_left && change.state != State::Expired {
         true => shortage(context, &mut session, id).await?,
@@ -64,6 +66,7 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
         owner: owner.as_ref(),
         rows_copied,
         ledger,
+        verification: verified.as_ref(),
         shortage,
         events: &events,
         next: next(&change, owner_alive, ledger),
@@ -103,6 +106,11 @@ fn next(change: &Change, owner_alive: bool, ledger: Totals) -> Vec<String> {
     let resume = (!owner_alive).then(|| format!("rsc migrate --resume {id}"));
     if change.paused {
         return vec![format!("rsc resume {id}")];
+    }
+    if change.state == State::CatchingUp && change.reason.is_some() {
+        // The two tables differ.
+        let again = resume.unwrap_or_else(|| format!("rsc resume {id}"));
+        return vec![format!("rsc verify {id} --repair"), again, format!("rsc cancel {id}")];
     }
     match change.state {
         State::Planned | State::Copying | State::Indexing | State::CatchingUp | State::CuttingOver => {

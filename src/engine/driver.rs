@@ -17,10 +17,12 @@ use crate::error::{Error, Told};
 use crate::journal::fence::{self, FenceError, Ownership};
 use crate::journal::record::{Answer, Change};
 use crate::journal::store::{self, Note};
+use crate::journal::verification;
 use crate::lifecycle::event::{Event, Verb};
 use crate::lifecycle::notice::{Freeze, Notice};
 use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::step::{Refusal, step};
+use crate::lifecycle::verification::{Outcome, named};
 use crate::mysql::{indexes, losses, preflight, shadow};
 use crate::schema::statement::Alter;
 use crate::session::Session;
@@ -93,7 +95,7 @@ async fn attempt(
     *claimed = Some(Instant::now());
     let change = load(&mut session, job.change).await?;
     *held = Some(change.clone());
-    let mut driver = Driver { job, session, ownership, change };
+    let mut driver = Driver::new(job, session, ownership, change);
     let mut result = driver.drive(ask).await;
     let Driver { mut session, ownership, change, .. } = driver;
     // Whoever slept through a takeover may find the tables under other names, and blame them.
@@ -137,14 +139,19 @@ fn needs_no_position(state: State, ask: Option<Verb>) -> bool {
     matches!(wanted, State::Planned | State::Cancelling | State::Failing | State::Completing)
 }
 
-/// Whoever wants the change to move does not want it paused.
-fn pausing(verb: Verb) -> Note {
+/// Whoever wants the change to move does not want it paused, and tries again what it waits with.
+fn noting(verb: Verb, state: State) -> Note {
     let accept_parked = match verb {
         Verb::Revert => Some(false),
         Verb::RevertAcceptingParked => Some(true),
         _ => None,
     };
-    Note { paused: Some(verb == Verb::Pause), accept_parked, ..Note::default() }
+    let paused = match verb {
+        Verb::Verify | Verb::VerifyRepairing => None,
+        other => Some(other == Verb::Pause),
+    };
+    let reason = (verb == Verb::Resume && state == State::CatchingUp).then_some(None);
+    Note { paused, accept_parked, reason, ..Note::default() }
 }
 
 fn at_the_end(change: Change, ask: Option<Verb>) -> Result<Change, Halt> {
@@ -165,9 +172,46 @@ pub(super) struct Driver<'a> {
     pub(super) session: Session,
     pub(super) ownership: Ownership,
     pub(super) change: Change,
+    /// A verification that is to be made next.
+    wanted: Option<Wanted>,
+    /// One is being made.
+    verifying: bool,
+    /// The tables have been found equal by this process, before the first swap.
+    verified: bool,
+    /// When to verify without being asked.
+    verify_at: Option<Instant>,
 }
 
-impl Driver<'_> {
+/// A verification that someone wants.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wanted {
+    repair: bool,
+    request: Option<u64>,
+}
+
+impl Wanted {
+    fn by(verb: Verb, request: Option<u64>) -> Option<Self> {
+        match verb {
+            Verb::Verify => Some(Wanted { repair: false, request }),
+            Verb::VerifyRepairing => Some(Wanted { repair: true, request }),
+            Verb::Cutover
+            | Verb::Revert
+            | Verb::RevertAcceptingParked
+            | Verb::Reapply
+            | Verb::Complete
+            | Verb::Cancel
+            | Verb::Pause
+            | Verb::Resume => None,
+        }
+    }
+}
+
+impl<'a> Driver<'a> {
+    fn new(job: &'a Job, session: Session, ownership: Ownership, change: Change) -> Self {
+        let (wanted, verifying, verified, verify_at) = (None, false, false, None);
+        Self { job, session, ownership, change, wanted, verifying, verified, verify_at }
+    }
+
     async fn drive(&mut self, ask: &mut Option<Verb>) -> Result<(), Halt> {
         self.tell(Notice::Started {
             id: self.change.id,
@@ -175,11 +219,20 @@ impl Driver<'_> {
             state: self.change.state,
         });
         self.look().await?;
+        // Whoever made them is gone.
+        verification::give_up(&mut self.session, self.ownership.fence).await?;
+        if let Some(every) = self.job.verify_every {
+            let ago = verification::ended_ago_s(&mut self.session, self.change.id).await?;
+            let ago = ago.map_or(Duration::ZERO, |s| Duration::try_from_secs_f64(s).unwrap_or_default());
+            self.verify_at = Some(Instant::now() + every.saturating_sub(ago));
+        }
         if let Some(verb) = *ask {
-            if step(self.change.state, &Event::Asked(verb)).is_ok() {
+            let wanted = Wanted::by(verb, None);
+            if wanted.is_none() && step(self.change.state, &Event::Asked(verb)).is_ok() {
                 store::overtake(&mut self.session, self.change.id, verb.name()).await?;
             }
-            self.happens(&Event::Asked(verb), pausing(verb)).await?;
+            self.wish(verb).await?;
+            self.wanted = wanted;
             *ask = None;
         }
         while !self.done() {
@@ -194,10 +247,29 @@ impl Driver<'_> {
         Ok(())
     }
 
+    /// Grants an operator's wish, or refuses it.
+    async fn wish(&mut self, verb: Verb) -> Result<(), Halt> {
+        if Wanted::by(verb, None).is_some() {
+            let refuse = |what: &str, next: String| Err(Halt::Refused(Refusal { what: what.into(), next }));
+            let id = self.change.id;
+            if self.change.paused {
+                return refuse(
+                    "the change is paused",
+                    format!("to let it go on, `rsc resume {id}`; then try again"),
+                );
+            }
+            if self.verifying {
+                let next = format!("to see what comes of it, `rsc status {id}`; then try again if need be");
+                return refuse("the change is being verified already", next);
+            }
+        }
+        self.happens(&Event::Asked(verb), noting(verb, self.change.state)).await
+    }
+
     fn done(&self) -> bool {
         let state = self.change.state;
         match self.job.until {
-            Until::Asked => true,
+            Until::Asked => self.wanted.is_none(),
             Until::Settled => state.settled(),
             Until::Ended => state.ended() || state == State::Expired,
         }
@@ -312,6 +384,7 @@ impl Driver<'_> {
         while !self.done() {
             let result = match self.change.state {
                 _ if self.change.paused => self.stand_still(&mut line).await,
+                _ if self.wanted.is_some() => self.verify_as_wanted(&mut line).await,
                 State::Copying => self.copy(&mut line).await,
                 State::Indexing => self.index(&mut line).await,
                 State::CatchingUp => self.close_in(&mut line).await,
@@ -363,8 +436,70 @@ impl Driver<'_> {
 
     async fn close_in(&mut self, line: &mut Line) -> Result<(), Halt> {
         line.come_close().await?;
+        if self.change.options.verify && !self.verified {
+            return self.verify_first(line).await;
+        }
         let postponed = self.change.options.postpone_cutover;
         self.happens(&Event::CloseBehind { postponed }, Note::default()).await
+    }
+
+    /// The tables are compared before the first swap. If they differ, the change waits for the operator: whoever keeps the
+    /// stream for others keeps it, and everyone else ends.
+    async fn verify_first(&mut self, line: &mut Line) -> Result<(), Halt> {
+        while self.change.reason.is_some() && self.job.until == Until::Ended {
+            line.follow().await?;
+        }
+        let state = self.change.state;
+        self.verify(line, Wanted::default()).await?;
+        if self.change.state != state || self.change.paused {
+            return Ok(());
+        }
+        let found = verification::latest(&mut self.session, self.change.id).await?;
+        let Some(found) = found.filter(|found| found.outcome == Some(Outcome::Differs)) else {
+            self.verified = true;
+            return Ok(());
+        };
+        let named = named(&found.findings);
+        let reason = format!("the new table is not what it should be: {named}");
+        let note = Note { reason: Some(Some(reason)), ..Note::default() };
+        store::save(&mut self.session, self.ownership.fence, &self.change, state, &note).await?;
+        Err(Halt::Differs { named })
+    }
+
+    async fn verify_as_wanted(&mut self, line: &mut Line) -> Result<(), Halt> {
+        match self.wanted {
+            Some(wanted) => {
+                self.verify(line, wanted).await?;
+                self.wanted = None;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Compares the two tables. Ends early if a wish is granted that changes where the change stands.
+    async fn verify(&mut self, line: &mut Line, wanted: Wanted) -> Result<(), Halt> {
+        let state = self.change.state;
+        line.change = self.change.clone();
+        let mut pass = line.begin_verification(wanted.repair, wanted.request).await?;
+        self.verifying = true;
+        let result = loop {
+            match line.verify(&mut pass).await {
+                Err(Trouble::Asked) => match self.answer().await {
+                    Ok(()) if self.change.state == state && !self.change.paused => {}
+                    answered => break answered,
+                },
+                other => break other.map_err(Halt::from),
+            }
+        };
+        self.verifying = false;
+        let ended = line.end_verification(&mut pass).await;
+        result?;
+        ended?;
+        if let Some(every) = self.job.verify_every {
+            self.verify_at = Some(Instant::now() + every);
+        }
+        Ok(())
     }
 
     /// Tries until it has happened or someone takes the wish back; the stream goes on between two attempts.
@@ -431,6 +566,9 @@ impl Driver<'_> {
         let mut checked = Instant::now();
         loop {
             line.follow().await?;
+            if self.verify_at.is_some_and(|at| Instant::now() >= at) {
+                return self.verify(line, Wanted::default()).await;
+            }
             if checked.elapsed() >= WINDOW_CHECK {
                 checked = Instant::now();
                 self.change = load(&mut self.session, self.change.id).await?;
@@ -447,7 +585,7 @@ impl Driver<'_> {
             return Ok(());
         };
         let (answer, verb) = match Verb::parse(&request.verb) {
-            Some(verb) => match self.happens(&Event::Asked(verb), pausing(verb)).await {
+            Some(verb) => match self.wish(verb).await {
                 Ok(()) => (Answer { granted: true, why: String::new(), advice: String::new() }, Some(verb)),
                 Err(Halt::Refused(no)) => {
                     (Answer { granted: false, why: no.what, advice: no.next }, Some(verb))
@@ -463,6 +601,11 @@ impl Driver<'_> {
             }
         };
         store::answer(&mut self.session, request.id, &answer).await?;
+        if let Some(wanted) =
+            verb.filter(|_| answer.granted).and_then(|verb| Wanted::by(verb, Some(request.id)))
+        {
+            self.wanted = Some(wanted);
+        }
         if let Some(verb) = verb {
             self.tell(Notice::Asked { verb, by: request.asked_by, granted: answer.granted });
         }

@@ -18,6 +18,10 @@ pub enum Halt {
     },
     /// A reason that stays, before the first swap: the shadow is dropped.
     Failed(Told),
+    /// The two tables differ, before the first swap; `named` are the first rows.
+    Differs {
+        named: String,
+    },
     /// The account may not do what is to be done; `begun` if anything was done before.
     Denied {
         told: Told,
@@ -44,7 +48,16 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
             let told = Told::new(no.what).state("nothing was changed").next(no.next);
             match job.ask {
                 Some(Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply) => Error::RevertRefused(told),
-                Some(Verb::Cutover | Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => {
+                Some(
+                    Verb::Cutover
+                    | Verb::Complete
+                    | Verb::Cancel
+                    | Verb::Pause
+                    | Verb::Resume
+                    | Verb::Verify
+                    | Verb::VerifyRepairing,
+                )
+                | None => {
                     Error::Refused(told)
                 }
             }
@@ -59,7 +72,16 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
                 Some(verb @ (Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply)) => {
                     format!("rsc {} {id}", verb.name())
                 }
-                Some(Verb::Cutover | Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => {
+                Some(
+                    Verb::Cutover
+                    | Verb::Complete
+                    | Verb::Cancel
+                    | Verb::Pause
+                    | Verb::Resume
+                    | Verb::Verify
+                    | Verb::VerifyRepairing,
+                )
+                | None => {
                     format!("rsc migrate --resume {id} --agent stay")
                 }
             };
@@ -75,16 +97,41 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
                 .next(next);
             match job.ask {
                 Some(Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply) => Error::RevertRefused(told),
-                Some(Verb::Cutover | Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => {
+                Some(
+                    Verb::Cutover
+                    | Verb::Complete
+                    | Verb::Cancel
+                    | Verb::Pause
+                    | Verb::Resume
+                    | Verb::Verify
+                    | Verb::VerifyRepairing,
+                )
+                | None => {
                     Error::Stopped(told)
                 }
             }
         }
+        Halt::Differs { named } => Error::Differs(
+            Told::new(format!("the new table is not what it should be: {named}"))
+                .state("the tables were not swapped; the live table works as before, and the new one is kept")
+                .next(format!(
+                    "to see the rows, `rsc verify {id}`; to write them again, `rsc verify {id} --repair`; then to go on, `rsc migrate --resume {id}`; to give it up, `rsc cancel {id}`"
+                )),
+        ),
         Halt::Denied { told, begun: true } => Error::Stopped(told.state(kept)),
         Halt::Denied { told, begun: false } => Error::Refused(told.state("nothing was changed")),
         Halt::Orphaned(told) => match job.ask {
             Some(Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply) => Error::RevertRefused(told),
-            Some(Verb::Cutover | Verb::Complete | Verb::Cancel | Verb::Pause | Verb::Resume) | None => {
+            Some(
+                    Verb::Cutover
+                    | Verb::Complete
+                    | Verb::Cancel
+                    | Verb::Pause
+                    | Verb::Resume
+                    | Verb::Verify
+                    | Verb::VerifyRepairing,
+                )
+                | None => {
                 Error::Stopped(told)
             }
         },

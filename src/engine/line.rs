@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::sides::Sides;
 use super::trouble::Trouble;
+use super::verify::Touched;
 use super::{Job, Onlooker};
 use crate::error::Told;
 use crate::journal::fence::{Fence, Ownership};
@@ -112,6 +113,8 @@ pub struct Line {
     pub care: Care,
     /// A TRUNCATE that ended the window before it, and is to be followed next.
     pub truncated: Option<(Source, u64)>,
+    /// While rows are compared, the keys that the stream brings.
+    pub touched: Option<Touched>,
     /// What the onlooker knows of parked rows.
     pub told_parked: u64,
     /// When parked rows are tried again.
@@ -168,6 +171,7 @@ impl Line {
             net: Compaction::new(),
             care: Care::USUAL,
             truncated: None,
+            touched: None,
             told_parked: 0,
             retry_at: now,
             applied: 0,
@@ -226,12 +230,14 @@ impl Line {
         (self.onlooker)(notice);
     }
 
-    /// Tells, but not more often than a person can read.
-    pub fn tell_now_and_then(&mut self, notice: impl FnOnce() -> Notice) {
-        if self.noticed_at.elapsed() >= NOTICE_EVERY {
+    /// Tells, but not more often than a person can read. Returns whether it did.
+    pub fn tell_now_and_then(&mut self, notice: impl FnOnce() -> Notice) -> bool {
+        let due = self.noticed_at.elapsed() >= NOTICE_EVERY;
+        if due {
             self.noticed_at = Instant::now();
             self.tell(notice());
         }
+        due
     }
 
     /// The time of what the stream needs next, in seconds since the epoch by the server's clock.

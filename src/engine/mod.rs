@@ -2,7 +2,8 @@
 //!
 //! `driver` takes the state from the journal, does the work of that state, and lets
 //! [`step`](crate::lifecycle::step::step) choose the next. `line` holds the connections while rows move,
-//! `in_place` lets the server do it, `rounds` copies and catches up, `indexing` builds what was left off, `swap` exchanges the tables. Whoever has a change's id can [`run`] it: the
+//! `in_place` lets the server do it, `rounds` copies and catches up, `indexing` builds what was left off, `verify`
+//! compares the tables, `swap` exchanges them. Whoever has a change's id can [`run`] it: the
 //! command that started it, a later command, or a long-lived agent. Nothing is handed from one to the next but
 //! what is on the server.
 
@@ -17,8 +18,10 @@ mod rounds;
 pub mod sides;
 mod swap;
 mod trouble;
+mod verify;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -36,7 +39,7 @@ pub type Onlooker = Arc<dyn Fn(Notice) + Send + Sync>;
 /// How long a run goes on, unless it is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// The wish is in the journal.
+    /// The wish is in the journal; a verification has been made.
     Asked,
     /// The operator has what was last asked for.
     Settled,
@@ -52,6 +55,8 @@ pub struct Job {
     /// A wish to carry out; `None` only goes on with what was begun.
     pub ask: Option<Verb>,
     pub until: Until,
+    /// Once the tables have been swapped, or are ready to be, they are compared so often.
+    pub verify_every: Option<Duration>,
     pub onlooker: Onlooker,
     /// Becomes true when the process is to end. The statement in flight is finished first.
     pub stop: watch::Receiver<bool>,

@@ -220,7 +220,7 @@ impl Line {
         Ok(())
     }
 
-    async fn gate(&mut self) -> Result<(), Trouble> {
+    pub async fn gate(&mut self) -> Result<(), Trouble> {
         let wait =
             format!("SELECT WAIT_FOR_EXECUTED_GTID_SET({}, 1)", string_literal(&self.position.to_string()));
         while self.control.text(&wait).await?.as_deref() != Some("0") {
@@ -240,7 +240,11 @@ impl Line {
             rows_per_s,
             eta_s: (rows_per_s > 0.0).then(|| if ended { 0.0 } else { left / rows_per_s }),
         };
-        if ended { self.tell(notice) } else { self.tell_now_and_then(|| notice) }
+        if ended {
+            self.tell(notice);
+        } else {
+            self.tell_now_and_then(|| notice);
+        }
     }
 
     /// The batch was rolled back. Halved until it is one row, which can be named.
@@ -336,9 +340,8 @@ impl Line {
         }
         self.retry_parked_now_and_then().await?;
         let changes = self.applied;
-        if self.told_applied != Some(changes) {
+        if self.told_applied != Some(changes) && self.tell_now_and_then(|| Notice::Following { changes }) {
             self.told_applied = Some(changes);
-            self.tell_now_and_then(|| Notice::Following { changes });
         }
         Ok(())
     }
@@ -433,6 +436,9 @@ impl Line {
     async fn truncate(&mut self, source: &Source, gno: u64) -> Result<(), Trouble> {
         let mut reached = self.position.clone();
         reached.insert(source, gno);
+        if let Some(touched) = &mut self.touched {
+            touched.everything();
+        }
         self.applier.commit(&CommitAt::WINDOW, self.fence, &self.position).await?;
         self.control.run("START TRANSACTION").await?;
         self.fence.share(&mut self.control).await?;
@@ -518,6 +524,9 @@ impl Line {
         self.applier.apply(&plan, &self.net, &self.frontier, self.care.form).await?;
         self.applying += started.elapsed();
         self.applied += self.net.changes();
+        if let Some(touched) = &mut self.touched {
+            touched.add(self.net.rows().map(|(key, _)| key).chain(self.net.left()));
+        }
         self.net.clear();
         Ok(())
     }

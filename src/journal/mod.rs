@@ -20,3 +20,4 @@
 pub mod fence;
 pub mod record;
 pub mod store;
+pub mod verification;

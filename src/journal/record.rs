@@ -5,6 +5,7 @@ use std::time::Duration;
 use mysql_async::Row;
 
 use crate::lifecycle::state::{Serving, State};
+use crate::lifecycle::verification::{Finding, Outcome, Verification};
 use crate::schema::table::TableName;
 use crate::session::{number, text};
 
@@ -31,6 +32,13 @@ pub struct Options {
     /// The server changes the live table itself, at once; nothing is copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_place: Option<InPlace>,
+    /// The two tables are compared before the first swap.
+    #[serde(default = "yes")]
+    pub verify: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What has to be known of a change that keeps no old table. All of it was tried before anything was touched.
@@ -72,6 +80,7 @@ impl Default for Options {
             defer_indexes: DeferIndexes::Auto,
             copy_threads: None,
             in_place: None,
+            verify: true,
         }
     }
 }
@@ -182,6 +191,30 @@ pub fn shadow_name(id: u64, table: &TableName, side: &str) -> TableName {
     let room = NAME_MAX - prefix.len() - suffix.len();
     let middle: String = table.table.chars().take(room).collect();
     TableName::new(&table.schema, format!("{prefix}{middle}{suffix}"))
+}
+
+/// One row of `_rsc.verify`.
+pub fn read_verification(row: &Row) -> Result<Verification, Unreadable> {
+    let unreadable =
+        |e: serde_json::Error| Unreadable { id: number(row, 1).unwrap_or(0), why: e.to_string() };
+    let list = |i| text(row, i).unwrap_or_else(|| "[]".into());
+    let findings: Vec<Finding> = serde_json::from_str(&list(6)).map_err(unreadable)?;
+    let listed = findings.iter().filter(|finding| finding.mended).count() as u64;
+    Ok(Verification {
+        id: number(row, 0).unwrap_or(0),
+        serving: if number(row, 2) == Some(1) { Serving::New } else { Serving::Old },
+        repair: number(row, 3) == Some(1),
+        outcome: text(row, 4).as_deref().and_then(Outcome::parse),
+        rows: number(row, 5).unwrap_or(0),
+        findings,
+        unlisted: number(row, 13).unwrap_or(0).saturating_sub(listed),
+        unsettled: number(row, 7).unwrap_or(0),
+        excluded: serde_json::from_str(&list(8)).map_err(unreadable)?,
+        seconds: text(row, 9).and_then(|seconds| seconds.parse().ok()).unwrap_or(0.0),
+        position: text(row, 10).unwrap_or_default(),
+        began_at: text(row, 11).unwrap_or_default(),
+        ended_at: text(row, 12),
+    })
 }
 
 /// The process that drives a change.

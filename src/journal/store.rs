@@ -15,9 +15,9 @@ use crate::schema::table::{Table, string_literal};
 use crate::session::{Session, SqlError, number, text};
 
 /// The version of `tables.sql`.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// The tables of `tables.sql`.
-const TABLES: [&str; 6] = ["meta", "change", "owner", "batch", "request", "event"];
+const TABLES: [&str; 7] = ["meta", "change", "owner", "batch", "request", "event", "verify"];
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {

@@ -65,3 +65,24 @@ CREATE TABLE IF NOT EXISTS `_rsc`.`event` (
   `detail` JSON NOT NULL,
   KEY `by_change` (`change_id`, `id`)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='rsc: what happened, and when'
+;;
+CREATE TABLE IF NOT EXISTS `_rsc`.`verify` (
+  `id` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  `change_id` BIGINT UNSIGNED NOT NULL,
+  `request_id` BIGINT UNSIGNED NULL COMMENT 'the request that asked for it',
+  `serving` VARCHAR(3) NOT NULL COMMENT 'which schema served: old or new',
+  `repair` BOOLEAN NOT NULL COMMENT 'rows that differed were written again',
+  `marks` BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'goes up where a place behind all that was read is needed in the binlog',
+  `outcome` VARCHAR(20) NULL COMMENT 'equal, differs or broken_off; NULL: it runs, or its process was lost',
+  `rows_compared` BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  `mismatches` BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'rows that are not what they should be',
+  `mended` BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'rows that are again',
+  `unsettled` BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'rows that were written each time that they were looked at',
+  `findings` JSON NULL COMMENT 'the rows, with key and columns',
+  `excluded` JSON NULL COMMENT 'columns that were not compared',
+  `seconds` DOUBLE NOT NULL DEFAULT 0,
+  `position` LONGTEXT NULL COMMENT 'GTID set at which it ended',
+  `began_at` TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
+  `ended_at` TIMESTAMP(3) NULL,
+  KEY `by_change` (`change_id`, `id`)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='rsc: verifications of changes, and what they found'

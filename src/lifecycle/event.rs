@@ -17,10 +17,14 @@ pub enum Verb {
     Pause,
     /// Go on from wherever it stands; ends a pause.
     Resume,
+    /// Compare the two tables.
+    Verify,
+    /// Compare them, and write rows of the one that does not serve again where they differ.
+    VerifyRepairing,
 }
 
 impl Verb {
-    pub const ALL: [Verb; 8] = [
+    pub const ALL: [Verb; 10] = [
         Verb::Cutover,
         Verb::Revert,
         Verb::RevertAcceptingParked,
@@ -29,6 +33,8 @@ impl Verb {
         Verb::Cancel,
         Verb::Pause,
         Verb::Resume,
+        Verb::Verify,
+        Verb::VerifyRepairing,
     ];
 
     pub fn name(self) -> &'static str {
@@ -41,6 +47,8 @@ impl Verb {
             Verb::Cancel => "cancel",
             Verb::Pause => "pause",
             Verb::Resume => "resume",
+            Verb::Verify => "verify",
+            Verb::VerifyRepairing => "verify --repair",
         }
     }
 

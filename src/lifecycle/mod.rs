@@ -7,3 +7,4 @@ pub mod retention;
 pub mod state;
 pub mod step;
 pub mod verdict;
+pub mod verification;

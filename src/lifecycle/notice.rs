@@ -3,6 +3,7 @@
 use super::event::Verb;
 use super::retention::Shortage;
 use super::state::{Serving, State};
+use super::verification::Verification;
 
 /// The parts of a freeze, in milliseconds. Only `freeze_ms` is time in which the application waited for sure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
@@ -78,6 +79,13 @@ pub enum Notice {
         blockers: Vec<Blocker>,
         again_in_s: f64,
     },
+    /// So many rows of about `estimate` have been compared.
+    Verifying {
+        rows: u64,
+        estimate: u64,
+    },
+    /// The two tables have been compared.
+    Verified(Box<Verification>),
     /// The stream is at the live table's heels; so many row changes have been applied since it was opened.
     Following {
         changes: u64,

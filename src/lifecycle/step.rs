@@ -115,6 +115,35 @@ fn asked(state: State, verb: Verb) -> Result<State, Refusal> {
             "start a new one with `rsc migrate`",
         ),
         Verb::Resume => Ok(state),
+        Verb::Verify | Verb::VerifyRepairing => verify(state),
+    }
+}
+
+/// A verification is no state: the change stands where it stood.
+fn verify(state: State) -> Result<State, Refusal> {
+    match state {
+        State::CatchingUp | State::Ready | State::Revertible | State::Reverted => Ok(state),
+        State::Planned | State::Copying | State::Indexing => refuse(
+            format!("the change is still {state}: the new table does not have all rows yet"),
+            "wait until it has; `rsc migrate` verifies by itself before it swaps the tables",
+        ),
+        State::CuttingOver | State::Reverting | State::Reapplying => refuse(
+            format!("the change is {state}: the tables are being swapped"),
+            "wait until they are, and try again",
+        ),
+        State::Expired => refuse(
+            "the revert window is over: the stream has stopped, so the kept table is not current any more",
+            "nothing needs to be done; `rsc complete` drops it",
+        ),
+        State::Completing
+        | State::Completed
+        | State::Cancelling
+        | State::Cancelled
+        | State::Failing
+        | State::Failed => refuse(
+            format!("the change is {state}: there are no two tables that could be compared"),
+            "nothing needs to be done",
+        ),
     }
 }
 
@@ -304,31 +333,31 @@ mod tests {
     fn every_wish_has_an_answer_in_every_state() {
         #[rustfmt::skip]
         let table = [
-            // state         cutover         revert       reapply       complete      cancel        pause           resume
-            ("planned",      "-",            "-",         "-",          "-",          "cancelling", "planned",      "planned"),
-            ("copying",      "-",            "-",         "-",          "-",          "cancelling", "copying",      "copying"),
-            ("indexing",     "-",            "-",         "-",          "-",          "cancelling", "indexing",     "indexing"),
-            ("catching_up",  "-",            "-",         "-",          "-",          "cancelling", "catching_up",  "catching_up"),
-            ("ready",        "cutting_over", "-",         "-",          "-",          "cancelling", "ready",        "ready"),
-            ("cutting_over", "cutting_over", "-",         "-",          "-",          "cancelling", "cutting_over", "cutting_over"),
-            ("revertible",   "revertible",   "reverting", "revertible", "completing", "-",          "revertible",   "revertible"),
-            ("reverting",    "-",            "reverting", "reapplying", "-",          "revertible", "reverting",    "reverting"),
-            ("reverted",     "-",            "reverted",  "reapplying", "completing", "-",          "reverted",     "reverted"),
-            ("reapplying",   "-",            "reverting", "reapplying", "-",          "reverted",   "reapplying",   "reapplying"),
-            ("completing",   "-",            "-",         "-",          "completing", "-",          "completing",   "completing"),
-            ("completed",    "-",            "-",         "-",          "completed",  "-",          "-",            "-"),
-            ("expired",      "-",            "-",         "-",          "completing", "-",          "-",            "expired"),
-            ("cancelling",   "-",            "-",         "-",          "-",          "cancelling", "cancelling",   "cancelling"),
-            ("cancelled",    "-",            "-",         "-",          "-",          "cancelled",  "-",            "-"),
-            ("failing",      "-",            "-",         "-",          "-",          "-",          "failing",      "failing"),
-            ("failed",       "-",            "-",         "-",          "-",          "-",          "-",            "-"),
+            // state         cutover         revert       reapply       complete      cancel        pause           resume         verify
+            ("planned",      "-",            "-",         "-",          "-",          "cancelling", "planned",      "planned", "-"),
+            ("copying",      "-",            "-",         "-",          "-",          "cancelling", "copying",      "copying", "-"),
+            ("indexing",     "-",            "-",         "-",          "-",          "cancelling", "indexing",     "indexing", "-"),
+            ("catching_up",  "-",            "-",         "-",          "-",          "cancelling", "catching_up",  "catching_up", "catching_up"),
+            ("ready",        "cutting_over", "-",         "-",          "-",          "cancelling", "ready",        "ready", "ready"),
+            ("cutting_over", "cutting_over", "-",         "-",          "-",          "cancelling", "cutting_over", "cutting_over", "-"),
+            ("revertible",   "revertible",   "reverting", "revertible", "completing", "-",          "revertible",   "revertible", "revertible"),
+            ("reverting",    "-",            "reverting", "reapplying", "-",          "revertible", "reverting",    "reverting", "-"),
+            ("reverted",     "-",            "reverted",  "reapplying", "completing", "-",          "reverted",     "reverted", "reverted"),
+            ("reapplying",   "-",            "reverting", "reapplying", "-",          "reverted",   "reapplying",   "reapplying", "-"),
+            ("completing",   "-",            "-",         "-",          "completing", "-",          "completing",   "completing", "-"),
+            ("completed",    "-",            "-",         "-",          "completed",  "-",          "-",            "-", "-"),
+            ("expired",      "-",            "-",         "-",          "completing", "-",          "-",            "expired", "-"),
+            ("cancelling",   "-",            "-",         "-",          "-",          "cancelling", "cancelling",   "cancelling", "-"),
+            ("cancelled",    "-",            "-",         "-",          "-",          "cancelled",  "-",            "-", "-"),
+            ("failing",      "-",            "-",         "-",          "-",          "-",          "failing",      "failing", "-"),
+            ("failed",       "-",            "-",         "-",          "-",          "-",          "-",            "-", "-"),
         ];
         let answer = |state, verb| step(state, &Event::Asked(verb)).map_or("-", State::name);
         let found = State::ALL.map(|state| {
-            let [cutover, revert, accepting, reapply, complete, cancel, pause, resume] =
+            let [cutover, revert, accepting, reapply, complete, cancel, pause, resume, verify, repairing] =
                 Verb::ALL.map(|verb| answer(state, verb));
-            assert_eq!(revert, accepting);
-            (state.name(), cutover, revert, reapply, complete, cancel, pause, resume)
+            assert_eq!((revert, verify), (accepting, repairing));
+            (state.name(), cutover, revert, reapply, complete, cancel, pause, resume, verify)
         });
         assert_eq!(found, table);
     }

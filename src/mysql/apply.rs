@@ -4,9 +4,11 @@
 //! locks. So a window is what lies between two COMMITs, and it looks the same whether the tables are locked or
 //! not.
 //!
-//! `ledger` keeps what the old schema cannot hold, in the same transactions.
+//! `ledger` keeps what the old schema cannot hold, in the same transactions. `mend` writes rows again that a verification
+//! has found to differ.
 
 mod ledger;
+mod mend;
 
 use std::collections::HashSet;
 
@@ -194,6 +196,18 @@ impl Applier {
         let moved = if carries { self.stage_moved(plan, net, form).await? } else { 0 };
         let gone = self.stage_gone(plan, net, form).await?;
         let staged = self.stage_delta(plan, net.rows()).await?;
+        self.write_staged(moved, gone, staged, frontier, form).await
+    }
+
+    /// Writes what is staged: so many rows of each kind.
+    async fn write_staged(
+        &mut self,
+        moved: u64,
+        gone: u64,
+        staged: u64,
+        frontier: &Frontier,
+        form: Form,
+    ) -> Result<(), ApplyError> {
         let mut kept = self.clear_the_way(moved, gone).await?;
         let rows = staged - self.hold_back(staged).await?;
         if rows == 0 {
@@ -532,7 +546,8 @@ fn enough(bytes: usize) -> usize {
     (bytes + (64 << 10)).next_multiple_of(1 << 20).min(1 << 30)
 }
 
-fn write_key(plan: &ColumnPlan, columns: &[usize], key: &[u8], out: &mut String) -> Result<(), RowError> {
+/// The literals of a key, separated by commas.
+pub fn write_key(plan: &ColumnPlan, columns: &[usize], key: &[u8], out: &mut String) -> Result<(), RowError> {
     let fields = ColumnPlan::key_fields(key)?;
     for (i, (&column, field)) in columns.iter().zip(fields).enumerate() {
         if i > 0 {

@@ -15,6 +15,7 @@ pub mod retention;
 pub mod sample;
 pub mod shadow;
 pub mod swap;
+pub mod verify;
 pub mod volume;
 
 /// What rsc's readers of the binlog call themselves, so that they are not taken for replicas.

@@ -7,6 +7,7 @@ use crate::agent::Tale;
 use crate::error::Error;
 use crate::journal::record::Change;
 use crate::lifecycle::notice::Notice;
+use crate::lifecycle::verification::Verification;
 
 pub fn notice(notice: &Notice) -> Value {
     match notice {
@@ -31,6 +32,14 @@ pub fn notice(notice: &Notice) -> Value {
         }
         Notice::SwapMissed { why, blockers, again_in_s } => {
             json!({ "event": "swap_missed", "why": why, "blockers": blockers, "again_in_s": again_in_s })
+        }
+        Notice::Verifying { rows, estimate } => {
+            json!({ "event": "verifying", "rows": rows, "rows_estimate": estimate })
+        }
+        Notice::Verified(found) => {
+            let mut value = verified(found);
+            value["event"] = "verified".into();
+            value
         }
         Notice::Following { changes } => json!({ "event": "following", "changes": changes }),
         Notice::Asked { verb, by, granted } => {
@@ -98,9 +107,47 @@ pub fn status(report: &StatusReport<'_>) -> Value {
     value["rows_copied"] = report.rows_copied.into();
     value["rows_estimate"] = report.change.rows_estimate.into();
     value["ledger"] = json!({ "parked_rows": report.ledger.parked, "lost_values": report.ledger.losses });
+    value["verification"] = report.verification.map_or(Value::Null, on_record);
     value["binlogs_short"] = json!(report.shortage);
     value["next"] = report.next.clone().into();
     value
+}
+
+fn verified(found: &Verification) -> Value {
+    json!({
+        "outcome": found.outcome.map(|outcome| outcome.name()), "serving": found.serving.name(),
+        "rows": found.rows, "mismatches": found.mismatches(), "mended": found.mended(),
+        "unsettled": found.unsettled, "seconds": found.seconds, "excluded": found.excluded,
+        "position": found.position,
+    })
+}
+
+/// From the journal, which has the times.
+fn on_record(found: &Verification) -> Value {
+    let mut value = verified(found);
+    value["began_at"] = found.began_at.as_str().into();
+    value["ended_at"] = found.ended_at.as_deref().into();
+    value
+}
+
+/// One object for each row that differs, and one that sums up.
+pub fn verification(change: &Change, found: &Verification, limit: usize) -> Vec<Value> {
+    let mut lines: Vec<Value> = found
+        .findings
+        .iter()
+        .take(limit)
+        .map(|finding| {
+            json!({
+                "event": "mismatch", "kind": finding.kind.name(), "key": finding.key, "columns": finding.cells,
+                "mended": finding.mended,
+            })
+        })
+        .collect();
+    let mut sum = on_record(found);
+    sum["event"] = "verification".into();
+    sum["id"] = change.id.into();
+    lines.push(sum);
+    lines
 }
 
 /// One object for each finding, and one that sums up.

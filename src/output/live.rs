@@ -56,6 +56,13 @@ impl Live {
             Notice::Behind { seconds } => {
                 self.passing(&format!("catching up, {} behind", duration(Duration::from_secs(*seconds))));
             }
+            Notice::Verifying { rows, estimate } => {
+                self.passing(&format!(
+                    "comparing the tables, {} of about {} rows",
+                    count(*rows),
+                    count(*estimate)
+                ));
+            }
             Notice::Following { changes } => {
                 self.passing(&format!(
                     "keeping the other table current, {} row changes applied",

@@ -105,7 +105,7 @@ fn why(reason: &str) -> String {
     }
 }
 
-fn shortened(value: &str) -> String {
+pub fn shortened(value: &str) -> String {
     let line = value.replace(['\n', '\r', '\t'], " ");
     match line.chars().count() > VALUE_MAX {
         true => line.chars().take(VALUE_MAX - 1).chain(['…']).collect(),
@@ -114,7 +114,7 @@ fn shortened(value: &str) -> String {
 }
 
 /// Aligned, two spaces in.
-pub(super) fn columns(head: &[&str], rows: Vec<Vec<String>>) -> Vec<String> {
+pub fn columns(head: &[&str], rows: Vec<Vec<String>>) -> Vec<String> {
     let head: Vec<String> = head.iter().map(ToString::to_string).collect();
     let all: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
     let width = |i: usize| {

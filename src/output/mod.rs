@@ -8,6 +8,7 @@ mod live;
 mod losses;
 mod plan;
 mod text;
+mod verification;
 
 use std::io::Write;
 use std::sync::Mutex;
@@ -19,6 +20,7 @@ use crate::cli::Format;
 use crate::error::Error;
 use crate::journal::record::Change;
 use crate::lifecycle::notice::Notice;
+use crate::lifecycle::verification::Verification;
 
 pub use losses::LossReport;
 pub use plan::{Disk, Holders, PlanReport, Sampled};
@@ -100,6 +102,18 @@ impl Printer {
         match self.format {
             Format::Json => json::losses(report).iter().for_each(|value| self.line(value)),
             Format::Text => put(&losses::text(report)),
+        }
+    }
+
+    pub fn verification(&self, change: &Change, found: &Verification, limit: usize) {
+        match self.format {
+            Format::Json => {
+                json::verification(change, found, limit).iter().for_each(|value| self.line(value))
+            }
+            Format::Text => {
+                self.finish_live();
+                put(&verification::text(change, found, limit));
+            }
         }
     }
 

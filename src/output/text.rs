@@ -9,6 +9,7 @@ use crate::lifecycle::notice::{Blocker, Notice};
 use crate::lifecycle::retention::Shortage;
 use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::verdict::Verdict;
+use crate::lifecycle::verification::Verification;
 use crate::mysql::losses::Totals;
 
 /// All that `rsc status` shows.
@@ -20,6 +21,8 @@ pub struct StatusReport<'a> {
     pub owner: Option<&'a Owner>,
     pub rows_copied: u64,
     pub ledger: Totals,
+    /// The last one.
+    pub verification: Option<&'a Verification>,
     /// Of the binlogs that the stream needs.
     pub shortage: Option<Shortage>,
     /// When, what, detail.
@@ -77,7 +80,9 @@ pub fn notice(notice: &Notice) -> Option<String> {
         Notice::Made { deferred: 0, because: None } => return None,
         Notice::Made { deferred: 1, .. } => "  one index is built after the copy".into(),
         Notice::Made { deferred, .. } => format!("  {deferred} indexes are built after the copy"),
+        Notice::Verified(found) => format!("  {}", super::verification::result(found)),
         Notice::Indexing { .. }
+        | Notice::Verifying { .. }
         | Notice::Copied { .. }
         | Notice::Behind { .. }
         | Notice::Following { .. } => return None,
@@ -218,6 +223,12 @@ pub fn status(report: &StatusReport<'_>, width: usize) -> String {
     if report.ledger != Totals::default() {
         let Totals { parked, losses } = report.ledger;
         field("ledger", format!("{}, {}", plural(losses, "lost value"), plural(parked, "parked row")));
+    }
+    if let Some(found) = report.verification {
+        let at = found.ended_at.as_deref().unwrap_or(&found.began_at);
+        let result = super::verification::result(found);
+        let result = result.trim_start_matches("verified: ");
+        field("verify", format!("{result}, {} UTC", at.split('.').next().unwrap_or(at)));
     }
     if let Some(shortage) = report.shortage {
         field("binlogs", binlogs_short(shortage));

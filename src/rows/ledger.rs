@@ -487,7 +487,7 @@ fn equal(a: &[String], b: &[String]) -> String {
 }
 
 /// Both are values of `column`, and the same to the last byte.
-pub(super) fn same(a: &str, b: &str, column: &Column) -> String {
+pub fn same(a: &str, b: &str, column: &Column) -> String {
     match (column.data_type.as_str(), &column.charset) {
         // An empty label reads as no label does.
         ("enum", _) => format!("({a} + 0 <=> {b} + 0)"),

@@ -11,3 +11,4 @@ pub mod ledger;
 pub mod long_row;
 pub mod pacing;
 pub mod statements;
+pub mod verify;

@@ -83,7 +83,7 @@ impl Statements {
     }
 
     /// How a value is written that may not fit the shadow.
-    fn mode(&self) -> String {
+    pub(super) fn mode(&self) -> String {
         match self.projection.may_lose() {
             true => format!("{LENIENT} "),
             false => String::new(),

@@ -8,6 +8,7 @@
 //! A change must be able to come back, so a pair is supported if there is an expression for both directions.
 
 mod ahead;
+mod bytes;
 mod calendar;
 mod family;
 mod nearest;
@@ -15,6 +16,7 @@ mod survival;
 mod zone;
 
 pub use self::ahead::must_fit;
+pub use self::bytes::{as_stored, bytes, of_any_length, same_order};
 use self::family::{Family, family};
 pub use self::nearest::{Nearest, nearest};
 pub use self::survival::{fits, keeps_keys_apart, survives};

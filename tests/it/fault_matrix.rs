@@ -28,6 +28,8 @@ const BUILD: [&str; 7] =
 const IN_PLACE: &str = "in_place.";
 /// What it takes to come to these: `ledger_faults.rs`.
 const LEDGER: [&str; 5] = ["window.park", "window.losses", "window.release", "retry.advance", "retry.commit"];
+/// And to these: `verify.rs`.
+const VERIFY: [&str; 5] = ["verify.begin", "verify.mark", "verify.mend", "verify.delete", "verify.end"];
 const BUILD_TOO: [&str; 5] =
     ["save.batches", "save.position", "indexes.leave_off", "indexes.share", "indexes.build"];
 /// At the end of the change.
@@ -62,6 +64,7 @@ impl Case {
 fn happens(name: &str, kind: &str) -> bool {
     !LEDGER.contains(&name)
         && !name.starts_with(IN_PLACE)
+        && !VERIFY.contains(&name)
         && (kind != "delay"
             || DELAYED.iter().any(|start| name.starts_with(start)) && !BUILD_TOO.contains(&name))
 }

@@ -38,3 +38,4 @@ mod soak;
 mod support;
 mod tidy;
 mod unique_values;
+mod verify;

@@ -1,0 +1,107 @@
+//! What verifications found, on record.
+
+use serde_json::json;
+
+use super::fence::{Fence, FenceError};
+use super::record::read_verification;
+use super::store::StoreError;
+use crate::lifecycle::state::Serving;
+use crate::lifecycle::verification::{Outcome, Verification};
+use crate::schema::table::string_literal;
+use crate::session::{Session, SqlError, text};
+
+/// In the order that [`read_verification`] expects.
+const COLUMNS: &str = "id, change_id, serving = 'new', repair, outcome, rows_compared, findings, unsettled, excluded, \
+    seconds, position, began_at, ended_at, mended";
+
+/// Puts a verification on record that begins now, and returns its number.
+pub async fn begin(
+    session: &mut Session,
+    fence: Fence,
+    serving: Serving,
+    repair: bool,
+    request: Option<u64>,
+) -> Result<u64, FenceError> {
+    let request = request.map_or("NULL".into(), |id| id.to_string());
+    let insert = format!(
+        "INSERT INTO `_rsc`.`verify` (change_id, request_id, serving, repair) VALUES ({}, {request}, '{}', {repair})",
+        fence.change,
+        serving.name()
+    );
+    fenced(session, fence, "verify.begin", &insert).await?;
+    Ok(session.text("SELECT LAST_INSERT_ID()").await?.and_then(|id| id.parse().ok()).unwrap_or(0))
+}
+
+/// Commits something of our own, so that there is a place in the binlog behind everything that has been visible so far.
+pub async fn mark(session: &mut Session, fence: Fence, id: u64) -> Result<(), FenceError> {
+    let update = format!("UPDATE `_rsc`.`verify` SET marks = marks + 1 WHERE id = {id}");
+    fenced(session, fence, "verify.mark", &update).await
+}
+
+/// Puts the result on record.
+pub async fn end(session: &mut Session, fence: Fence, result: &Verification) -> Result<(), FenceError> {
+    let update = format!(
+        "UPDATE `_rsc`.`verify` SET outcome = {}, rows_compared = {}, mismatches = {}, mended = {}, unsettled = {}, findings = {}, \
+         excluded = {}, seconds = {:.3}, position = {}, ended_at = NOW(3) WHERE id = {}",
+        result.outcome.map_or("NULL".into(), |outcome| format!("'{}'", outcome.name())),
+        result.rows,
+        result.mismatches(),
+        result.mended(),
+        result.unsettled,
+        string_literal(&json!(result.findings).to_string()),
+        string_literal(&json!(result.excluded).to_string()),
+        result.seconds,
+        string_literal(&result.position),
+        result.id
+    );
+    fenced(session, fence, "verify.end", &update).await
+}
+
+/// Those of an owner that is no more come to no end.
+pub async fn give_up(session: &mut Session, fence: Fence) -> Result<(), SqlError> {
+    let update = format!(
+        "UPDATE `_rsc`.`verify` SET outcome = '{}', ended_at = NOW(3) WHERE change_id = {} AND outcome IS NULL",
+        Outcome::BrokenOff.name(),
+        fence.change
+    );
+    session.run(&update).await.map(|_| ())
+}
+
+async fn fenced(session: &mut Session, fence: Fence, at: &'static str, sql: &str) -> Result<(), FenceError> {
+    session.run("START TRANSACTION").await?;
+    let done = match fence.share(session).await {
+        Ok(()) => session.run_at(at, sql).await.map(|_| ()).map_err(FenceError::from),
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(()) => session.run("COMMIT").await.map(|_| ()).map_err(FenceError::from),
+        Err(error) => {
+            session.run("ROLLBACK").await?;
+            Err(error)
+        }
+    }
+}
+
+/// The last one of a change, whether it has ended or not.
+pub async fn latest(session: &mut Session, change: u64) -> Result<Option<Verification>, StoreError> {
+    one(session, &format!("change_id = {change} ORDER BY id DESC LIMIT 1")).await
+}
+
+/// The one that a request asked for.
+pub async fn of_request(session: &mut Session, request: u64) -> Result<Option<Verification>, StoreError> {
+    one(session, &format!("request_id = {request} ORDER BY id DESC LIMIT 1")).await
+}
+
+async fn one(session: &mut Session, which: &str) -> Result<Option<Verification>, StoreError> {
+    let row = session.first(&format!("SELECT {COLUMNS} FROM `_rsc`.`verify` WHERE {which}")).await?;
+    Ok(row.as_ref().map(read_verification).transpose()?)
+}
+
+/// How long ago the last one of a change ended, by the server's clock, in seconds.
+pub async fn ended_ago_s(session: &mut Session, change: u64) -> Result<Option<f64>, SqlError> {
+    let ago = format!(
+        "SELECT TIMESTAMPDIFF(MICROSECOND, MAX(ended_at), NOW(6)) / 1000000 FROM `_rsc`.`verify` WHERE change_id = {change}"
+    );
+    let row = session.first(&ago).await?;
+    Ok(row.and_then(|row| text(&row, 0)).and_then(|ago| ago.parse().ok()))
+}
