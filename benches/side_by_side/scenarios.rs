@@ -255,7 +255,18 @@ async fn freeze(rows: u64, report: &mut Report) -> Outcome<()> {
 
 /// `rsc migrate --agent stay`, once the tables are swapped, and the change's number.
 async fn stay(server: &Server) -> Outcome<(tokio::process::Child, String)> {
-    let words = ["migrate", "--database", "bench", "--table", "t", "--alter", "FORCE", "--agent", "stay"];
+    let words = [
+        "migrate",
+        "--database",
+        "bench",
+        "--table",
+        "t",
+        "--alter",
+        "FORCE",
+        "--no-verify",
+        "--agent",
+        "stay",
+    ];
     let mut command = rsc(server, &words);
     let child = command.stdout(std::process::Stdio::null()).kill_on_drop(true).spawn()?;
     let mut conn = server.conn().await?;

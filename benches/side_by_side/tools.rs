@@ -119,7 +119,7 @@ pub fn rsc(server: &Server, words: &[&str]) -> Command {
 
 /// `rsc migrate` of `bench.t`, up to the swap.
 pub async fn migrate(server: &Server, clauses: &str, more: &[&str]) -> Outcome<Usage> {
-    let words = ["migrate", "--database", "bench", "--table", "t", "--alter", clauses];
+    let words = ["migrate", "--database", "bench", "--table", "t", "--alter", clauses, "--no-verify"];
     process::run(rsc(server, &[&words, more].concat())).await
 }
 
