@@ -9,13 +9,13 @@ use crate::cli::{Agent, Defer, Migrate, Strategy};
 use crate::engine::{self, Job, Until};
 use crate::error::{Error, Told};
 use crate::journal::record::{Change, DeferIndexes, Options};
-use crate::journal::store;
+use crate::journal::store::{self, StoreError};
 use crate::lifecycle::event::Verb;
 use crate::lifecycle::retention::shorter_than_window;
 use crate::lifecycle::state::State;
 use crate::mysql::retention;
 use crate::output::duration;
-use crate::session::Session;
+use crate::session::{Session, SqlError};
 
 pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -> Result<(), Error> {
     if migrate.verify_every.is_some() && migrate.agent != Agent::Stay {
@@ -121,7 +121,19 @@ async fn begin(
     if options.in_place.is_none() {
         warn_of_retention(context, &mut session, &options).await?;
     }
-    store::create(&mut session, &table, &statement, &options).await.map_err(store_error)
+    store::create(&mut session, &table, &statement, &options).await.map_err(not_journaled)
+}
+
+/// Where no answer came, the change may be on record.
+fn not_journaled(error: StoreError) -> Error {
+    match error {
+        StoreError::Sql(lost @ (SqlError::Lost(_) | SqlError::Unreachable { .. })) => Error::Stopped(
+            Told::new(lost)
+                .state("whether the change was put on record is not known; nothing else was touched")
+                .next("`rsc list` shows it if it was: then `rsc migrate --resume` with its number; otherwise begin again"),
+        ),
+        other => store_error(other),
+    }
 }
 
 /// How the change is to be made, as it was asked for.

@@ -280,7 +280,7 @@ impl Lane {
                 return case;
             }
             // A new change that is not under way yet fails as any command.
-            1 if fault.starts_with("create.change") => "exit 1".to_owned(),
+            5 if fault.starts_with("create.change") => "exit 5".to_owned(),
             _ => panic!("{} {words:?} with {fault}: {ended:#?}", self.schema),
         };
         let mut case = case?;
