@@ -191,7 +191,7 @@ pub struct Migrate {
     #[arg(long, value_enum, default_value_t = Strategy::Auto, conflicts_with = "resume")]
     pub strategy: Strategy,
     /// How long a copy batch should take; no snapshot is held longer. A batch is one transaction, and while its binlog is
-    /// written, others wait for their commit: a tenth of this, or so
+    /// written, others wait for their commit
     #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = humantime::parse_duration)]
     pub batch_time: Duration,
     /// Batches that are copied side by side [default: as many as the server's machine has cores, where they are known, at
