@@ -8,7 +8,7 @@ use rsc::schema::statement::Alter;
 use tokio::sync::Semaphore;
 
 use crate::support::process::rsc;
-use crate::support::shared;
+use crate::support::{shared, sum_up};
 
 const FORMS: &str = include_str!("../data/alter_forms.sql");
 
@@ -73,7 +73,7 @@ async fn every_form_runs_as_it_does_natively_or_is_refused_with_advice() {
             Outcome::Wrong(why) => wrong.push(format!("{line}\n    {why}")),
         }
     }
-    println!("forms: {runs} run, {refused} refused, {} wrong", wrong.len());
+    sum_up(&format!("forms: {runs} run, {refused} refused, {} wrong", wrong.len()));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(runs > 130, "only {runs} run");
 }

@@ -30,8 +30,8 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::support::process::rsc;
-use crate::support::shared;
 use crate::support::table::Table;
+use crate::support::{shared, sum_up};
 
 const AT_ONCE: usize = 4;
 
@@ -108,8 +108,8 @@ async fn every_case_goes_forward_and_back() {
             Err(_) => failed.push(name),
         }
     }
-    println!("plans: {warned} of {there_and_back} warned of what did not come");
-    println!("cases: {there_and_back} forward and back, {refused} refused, {} failed", failed.len());
+    sum_up(&format!("plans: {warned} of {there_and_back} warned of what did not come"));
+    sum_up(&format!("cases: {there_and_back} forward and back, {refused} refused, {} failed", failed.len()));
     assert!(failed.is_empty(), "{failed:#?}");
 }
 

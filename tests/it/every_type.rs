@@ -13,6 +13,7 @@ use rsc::schema::table::quote;
 use crate::conversions::NAMED_ZONE;
 use crate::support::process::rsc;
 use crate::support::server::{Options, Server};
+use crate::support::sum_up;
 
 /// What the judge reads and writes with: it must be able to write whatever there is.
 const JUDGE: &str =
@@ -99,7 +100,11 @@ async fn every_cell_is_the_same_after_a_migration_and_after_a_revert_on_any_serv
     let cells: usize = all.iter().map(|(_, found)| found.cells).sum();
     let different: Vec<_> =
         all.iter().flat_map(|(name, found)| found.different.iter().map(move |it| (*name, it))).collect();
-    println!("{cells} cells compared on {} servers, {} columns differ", all.len(), different.len());
+    sum_up(&format!(
+        "types: {cells} cells compared on {} servers, {} columns differ",
+        all.len(),
+        different.len()
+    ));
     assert!(different.is_empty(), "{different:#?}");
 }
 

@@ -18,8 +18,8 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::support::process::rsc;
-use crate::support::shared;
 use crate::support::writers::{Column, Plan, Shape, Writers, compare};
+use crate::support::{shared, sum_up};
 
 /// Before the shadow is filled there is only one direction.
 const BUILD: [&str; 7] =
@@ -412,7 +412,12 @@ async fn whatever_is_lost_at_whatever_statement_the_change_goes_on() {
             assert!(matrix.iter().any(|row| row[0] == point && row[1] == kind), "{point}:{kind} is missing");
         }
     }
-    println!("{} cases at {} points in {:.1?}", matrix.len(), 2 * STATEMENTS.len(), started.elapsed());
+    sum_up(&format!(
+        "faults: {} cases at {} points in {:.1?}",
+        matrix.len(),
+        2 * STATEMENTS.len(),
+        started.elapsed()
+    ));
 }
 
 /// A row for each point and fault: what came of it in each direction.

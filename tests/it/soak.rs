@@ -19,6 +19,7 @@ use rand::{Rng, SeedableRng};
 use tokio::time::sleep;
 
 use crate::support::server::{Options, Server};
+use crate::support::sum_up;
 use clients::{ALTER, Clients, ServerLife};
 use crew::Crew;
 
@@ -399,7 +400,7 @@ impl Soak<'_> {
         let tally = self.clients.end().await;
         let peak = self.crew.peak_kib as f64 / 1024.0;
         println!("soak: how commands ended: {:?}", self.crew.codes);
-        println!(
+        sum_up(&format!(
             "soak: seed {}, {:.1} minutes: kills {} (rsc {}, mysqld {}, connections {}), stops {}, swaps {}, \
              comparisons {}, writes acknowledged {} in {} transactions ({} unanswered, {} deadlocks), \
              differences 0, peak memory of rsc {peak:.1} MiB",
@@ -416,7 +417,7 @@ impl Soak<'_> {
             tally.transactions,
             tally.unanswered,
             tally.deadlocks,
-        );
+        ));
         assert!(peak < MEMORY_MAX as f64, "rsc took {peak:.1} MiB");
         assert!(self.swaps > 0 && tally.transactions > 0, "nothing happened");
     }

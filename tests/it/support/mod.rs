@@ -6,6 +6,7 @@ pub mod server;
 pub mod table;
 pub mod writers;
 
+use std::io::Write;
 use std::sync::OnceLock;
 
 use server::{Options, Server};
@@ -15,4 +16,10 @@ use server::{Options, Server};
 pub fn shared() -> &'static Server {
     static SHARED: OnceLock<Server> = OnceLock::new();
     SHARED.get_or_init(|| Server::start(Options::default()).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Shown by `cargo test` also of a test that passed, whose own output is kept back: what a person wants to read of it.
+pub fn sum_up(line: &str) {
+    // Nobody may be there to read it.
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
