@@ -58,6 +58,7 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
         window_over: change.window_over,
         parked: ledger.parked,
         losses: ledger.losses,
+        in_place: change.options.in_place.is_some(),
     };
     context.printer.status(&StatusReport {
         change: &change,
@@ -128,6 +129,9 @@ fn next(change: &Change, owner_alive: bool, ledger: Totals) -> Vec<String> {
         }
         State::Expired => vec![format!("rsc complete {id}")],
         State::Completing | State::Cancelling | State::Failing => resume.into_iter().collect(),
+        State::Completed if change.options.in_place.is_some() => {
+            vec![format!("rsc revert {id} --compensate")]
+        }
         State::Completed | State::Cancelled | State::Failed => Vec::new(),
     }
 }

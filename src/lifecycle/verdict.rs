@@ -34,6 +34,8 @@ pub struct Signs<'a> {
     /// What the old schema cannot hold: rows, and values.
     pub parked: u64,
     pub losses: u64,
+    /// No second table was ever made.
+    pub in_place: bool,
 }
 
 pub fn verdict(signs: &Signs<'_>) -> Verdict {
@@ -58,6 +60,9 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
             None => Verdict::CatchesUpFirst,
         },
         State::Expired => Verdict::Impossible("the revert window is over"),
+        State::Completed if signs.in_place => {
+            Verdict::Impossible("the server changed the table itself, so there is no old one to swap back")
+        }
         State::Completing | State::Completed => Verdict::Impossible("the other table was dropped"),
         State::Cancelling | State::Cancelled | State::Failing | State::Failed => {
             Verdict::Impossible("the tables were never swapped")
@@ -123,6 +128,7 @@ mod tests {
             window_over: false,
             parked: 0,
             losses: 0,
+            in_place: false,
         };
         assert_eq!(verdict(&signs(true, false)), Verdict::Ready);
         assert_eq!(verdict(&signs(false, true)), Verdict::CatchesUpFirst);

@@ -51,6 +51,12 @@ async fn the_server_changes_the_table_and_another_change_undoes_it() {
             assert!(refused.stdout.contains(part), "{clauses}: no {part:?}: {refused:#?}");
         }
         assert_eq!(table.ask("reapply", id).await.code, 6);
+        let status = table.ask("status", id).await.well().last_line();
+        assert_eq!(status["next"], serde_json::json!([format!("rsc revert {id} --compensate")]));
+        assert!(
+            status["verdict"]["text"].as_str().unwrap().contains("changed the table itself"),
+            "{status:#}"
+        );
 
         let back = compensated(id).await.well();
         assert!(back.stdout.contains(loses), "{clauses}: {back:#?}");
