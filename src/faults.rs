@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The statements that have points: name, and where.
-pub const STATEMENTS: [(&str, &str); 60] = [
+pub const STATEMENTS: [(&str, &str); 61] = [
     ("create.change", "a new change is journaled"),
     ("create.stream", "its stream table is made"),
     ("create.row", "its stream row is made"),
@@ -53,6 +53,7 @@ pub const STATEMENTS: [(&str, &str); 60] = [
     ("window.advance", "the position"),
     ("window.commit", "the window ends"),
     ("verify.begin", "a verification is put on record"),
+    ("verify.reach", "how far it has come"),
     ("verify.mark", "a place in the binlog behind what it has read"),
     ("verify.mend", "rows that differ are written again"),
     ("verify.delete", "rows that should not be there"),

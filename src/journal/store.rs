@@ -15,7 +15,7 @@ use crate::schema::table::{Table, string_literal};
 use crate::session::{Session, SqlError, number, text};
 
 /// The version of `tables.sql`.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// The tables of `tables.sql`.
 const TABLES: [&str; 7] = ["meta", "change", "owner", "batch", "request", "event", "verify"];
 

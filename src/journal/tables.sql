@@ -82,6 +82,7 @@ CREATE TABLE IF NOT EXISTS `_rsc`.`verify` (
   `excluded` JSON NULL COMMENT 'columns that were not compared',
   `seconds` DOUBLE NOT NULL DEFAULT 0,
   `position` LONGTEXT NULL COMMENT 'GTID set at which it ended',
+  `reached` JSON NULL COMMENT 'how far it had come without a finding, for the one that goes on with it',
   `began_at` TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
   `ended_at` TIMESTAMP(3) NULL,
   KEY `by_change` (`change_id`, `id`)

@@ -29,7 +29,8 @@ const IN_PLACE: &str = "in_place.";
 /// What it takes to come to these: `ledger_faults.rs`.
 const LEDGER: [&str; 5] = ["window.park", "window.losses", "window.release", "retry.advance", "retry.commit"];
 /// And to these: `verify.rs`.
-const VERIFY: [&str; 5] = ["verify.begin", "verify.mark", "verify.mend", "verify.delete", "verify.end"];
+const VERIFY: [&str; 6] =
+    ["verify.begin", "verify.reach", "verify.mark", "verify.mend", "verify.delete", "verify.end"];
 const BUILD_TOO: [&str; 5] =
     ["save.batches", "save.position", "indexes.leave_off", "indexes.share", "indexes.build"];
 /// At the end of the change.
