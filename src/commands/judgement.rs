@@ -279,7 +279,7 @@ fn check_names_too_long(table: &Table, after: &Table) -> Option<Told> {
     })
 }
 
-pub fn not_accepted(error: &SqlError) -> Told {
+fn not_accepted(error: &SqlError) -> Told {
     let told = Told::new(format!("the server does not accept the statement: {error}"));
     // The names of CHECK constraints are one to a schema, and the copy stands beside the table.
     told.next(match error.code() {

@@ -1,7 +1,7 @@
 //! CREATE TABLE and DROP TABLE: whether such a change can be made, found before anything is touched, as
 //! [`judgement`](super::judgement) does it for ALTER TABLE.
 
-use super::judgement::{Asked, advice, journal, not_accepted, refusal, refused_for};
+use super::judgement::{Asked, advice, journal, refusal, refused_for};
 use super::migrate::not_journaled;
 use super::{Context, sql_error, store_error};
 use crate::cli::Strategy;
@@ -261,6 +261,14 @@ async fn try_create(
     judged.reasons.extend(preflight::refusals_of_made(&Facts { engine, ..facts }));
     judged.reasons.extend(check_names_too_long(name, &made));
     Ok(())
+}
+
+fn not_accepted(error: &SqlError) -> Told {
+    let told = Told::new(format!("the server does not accept the statement: {error}"));
+    told.next(match error.code() {
+        Some(1049) => "create the database first, or check --database",
+        _ => "correct what follows --alter (the server tried it under another name, and dropped that table again)",
+    })
 }
 
 /// The server names a CHECK constraint without a name after its table, also when that is renamed.

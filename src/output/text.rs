@@ -228,7 +228,9 @@ pub fn status(report: &StatusReport<'_>, width: usize) -> String {
         }
     }
     field("revert", report.verdict.to_string());
-    if let Some(reason) = &change.reason {
+    // Of a table as a whole the verdict says what is in the way now; the reason is that of the last attempt.
+    let attempted = change.options.kind.whole() && change.state.settled() && !change.state.ended();
+    if let Some(reason) = change.reason.as_ref().filter(|_| !attempted) {
         field("reason", reason.clone());
     }
     if report.ledger != Totals::default() {

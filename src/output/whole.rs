@@ -41,6 +41,9 @@ pub fn renamed(kind: Kind, serving: Serving, freeze: Option<&Freeze>) -> String 
 /// Where the table is.
 pub fn place(change: &Change, serving: Serving) -> String {
     match change.kept(serving) {
+        Some(kept) if change.state.before_first_swap() => {
+            format!("{} is not there yet; it waits as {}", change.table.plain(), kept.plain())
+        }
         Some(kept) => format!("{} is away, kept as {}", change.table.plain(), kept.plain()),
         None => format!("{} is there", change.table.plain()),
     }
