@@ -136,15 +136,10 @@ pub async fn judge(
             return Ok(judged);
         }
     }
-    // As typed, but in the server's spelling.
-    if let Found::Table(table) = &found {
-        judged.name = Some(table.name.clone());
-    }
-    let tryable = refusals.is_empty();
     match judged.whole.kind {
-        Kind::Drop => judge_drop(session, &mut judged, found).await?,
+        Kind::Drop => judge_drop(session, &mut judged, (name, found)).await?,
         Kind::Create | Kind::Alter => {
-            judge_create(context, session, &mut judged, (&name, found), tryable).await?;
+            judge_create(context, session, &mut judged, (&name, found), refusals.is_empty()).await?;
         }
     }
     Ok(judged)
@@ -158,8 +153,11 @@ fn already(kind: Kind, name: &TableName, found: &Found) -> Option<String> {
     }
 }
 
-async fn judge_drop(session: &mut Session, judged: &mut Judged, found: Found) -> Result<(), Error> {
-    let name = judged.name.clone().unwrap_or_else(|| TableName::new("", ""));
+async fn judge_drop(
+    session: &mut Session,
+    judged: &mut Judged,
+    (name, found): (TableName, Found),
+) -> Result<(), Error> {
     let table = match found {
         Found::Table(table) => *table,
         Found::View => {
@@ -171,16 +169,20 @@ async fn judge_drop(session: &mut Session, judged: &mut Judged, found: Found) ->
             judged.reasons.push(Told::new(format!("there is no table {}", name.plain())).next(
                 "check --database and --table, and that the account may see the table; DROP TABLE IF EXISTS does nothing then",
             ));
+            // It may be away by a change.
             judged.reasons.extend(journal(session, &name).await.or_else(refusal)?);
             return Ok(());
         }
     };
     let facts = preflight::gather(session, table).await.map_err(sql_error)?;
+    // In the server's spelling.
+    let name = facts.table.name.clone();
     judged.reasons.extend(preflight::refusals(Kind::Drop, &facts));
     judged.reasons.extend(journal(session, &name).await.or_else(refusal)?);
     let views = inspect::views_of(session, &name).await.map_err(sql_error)?;
     judged.warnings = warnings(&name, &views, &facts.triggers);
     judged.old = Some(facts.table);
+    judged.name = Some(name);
     Ok(())
 }
 

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
+#[cfg(debug_assertions)]
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::support::process::{Ended, Running, rsc};
@@ -254,7 +256,7 @@ async fn every_reason_is_named_by_plan_as_by_migrate() {
         ),
         ("DROP TABLE child", &[&["has foreign keys", "to_parent", "DROP FOREIGN KEY `to_parent`"]]),
         ("DROP TABLE plain, other", &[&["about one table", "a change of its own"]]),
-        ("DROP TEMPORARY TABLE child", &[&["temporary table"]]),
+        ("DROP TEMPORARY TABLE plain", &[&["temporary table"]]),
         ("DROP TABLE seen", &[&["is a view", "DROP VIEW"]]),
         ("DROP TABLE slow", &[&["MyISAM", "ENGINE=InnoDB"]]),
         ("DROP TABLE none", &[&["there is no table", "IF EXISTS"]]),
@@ -660,37 +662,44 @@ async fn the_process_that_stays_answers() {
 #[cfg(debug_assertions)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_sleeps_in_the_rename_is_taken_over_from() {
+    let mut sleepers = JoinSet::new();
     for (point, statement) in [
         ("move.rename.before", "DROP TABLE t"),
         ("move.rename.after", "DROP TABLE t"),
         ("move.share.before", "CREATE TABLE u (id int PRIMARY KEY)"),
     ] {
-        let mut table = filled().await;
-        let written = rows(&mut table, "t").await;
-        let words = ["--output", "json", "migrate", "--database", &table.schema, "--alter", statement];
-        let mut sleeper = rsc(shared(), &words).env("RSC_FAULT", &format!("{point}:delay")).start();
-        sleeper.logs("fault struck").await;
-        sleeper.signal("STOP");
-        let id = id(&sleeper);
-        let resumed = loop {
-            let text = id.to_string();
-            let resumed = rsc(shared(), &["--output", "json", "migrate", "--resume", &text]).run().await;
-            if resumed.code != 8 {
-                break resumed;
-            }
-            sleep(Duration::from_millis(200)).await;
-        };
-        assert_eq!(resumed.well().last_line()["state"], "revertible", "{point}");
-        table.asked("revert", id).await;
-        let reverted = table.tables().await;
-        sleeper.signal("CONT");
-        let woken = sleeper.ended().await;
-        assert!([0, 8].contains(&woken.code), "{point}: {woken:#?}");
-        assert_eq!(table.tables().await, reverted, "{point}: it has done nothing more");
-        assert_eq!(rows(&mut table, "t").await, written, "{point}");
-        table.asked("complete", id).await;
-        assert_eq!(table.tables().await, ["t"]);
+        sleepers.spawn(taken_over_from(point, statement));
     }
+    sleepers.join_all().await;
+}
+
+#[cfg(debug_assertions)]
+async fn taken_over_from(point: &str, statement: &str) {
+    let mut table = filled().await;
+    let written = rows(&mut table, "t").await;
+    let words = ["--output", "json", "migrate", "--database", &table.schema, "--alter", statement];
+    let mut sleeper = rsc(shared(), &words).env("RSC_FAULT", &format!("{point}:delay")).start();
+    sleeper.logs("fault struck").await;
+    sleeper.signal("STOP");
+    let id = id(&sleeper);
+    let resumed = loop {
+        let text = id.to_string();
+        let resumed = rsc(shared(), &["--output", "json", "migrate", "--resume", &text]).run().await;
+        if resumed.code != 8 {
+            break resumed;
+        }
+        sleep(Duration::from_millis(200)).await;
+    };
+    assert_eq!(resumed.well().last_line()["state"], "revertible", "{point}");
+    table.asked("revert", id).await;
+    let reverted = table.tables().await;
+    sleeper.signal("CONT");
+    let woken = sleeper.ended().await;
+    assert!([0, 8].contains(&woken.code), "{point}: {woken:#?}");
+    assert_eq!(table.tables().await, reverted, "{point}: it has done nothing more");
+    assert_eq!(rows(&mut table, "t").await, written, "{point}");
+    table.asked("complete", id).await;
+    assert_eq!(table.tables().await, ["t"]);
 }
 
 /// Whatever the case and quoting, and wherever the schema is named.
