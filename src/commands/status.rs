@@ -32,8 +32,9 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
     };
     let owner_alive = owner.as_ref().is_some_and(|o| o.alive);
     // A planned change has no position yet, and perhaps not even its stream table.
+    let no_journal = change.state.ended() || change.state == State::Planned;
     let whole = change.options.kind.whole();
-    let no_stream = whole || change.state.ended() || change.state == State::Planned;
+    let no_stream = whole || no_journal;
     let position = match store::position(&mut session, id).await {
         Ok(position) => Some(position),
         Err(StoreError::Sql(error)) if error.remedy() == Remedy::NoJournal => None,
@@ -65,7 +66,7 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
         reason: change.reason.as_deref(),
         owner_alive,
         binlogs_kept,
-        stream_lost: !no_stream && position.is_none(),
+        stream_lost: !no_journal && position.is_none(),
         window_over: change.window_over,
         parked: ledger.parked,
         losses: ledger.losses,

@@ -65,6 +65,9 @@ async fn orphaned(job: &Job, known: Option<&Change>, why: String) -> Halt {
                 change.table
             )
         }
+        (Some(_), None) if whole => {
+            format!("to end the change, `rsc complete {id}`, which has nothing to drop")
+        }
         (Some(change), _) if change.state.before_first_swap() => {
             format!("to drop what is left, `rsc cancel {id}`; then start again with `rsc migrate`")
         }

@@ -93,11 +93,14 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
     }
 }
 
-/// No stream can be lost, and nothing has to be caught up with.
+/// Nothing has to be caught up with, so nobody need have kept it, and no binlog.
 fn of_whole(signs: &Signs<'_>) -> Option<Verdict> {
     match signs.state {
         State::Revertible | State::Reverted => Some(match &signs.in_the_way {
             _ if signs.window_over => Verdict::Impossible("the revert window is over"),
+            _ if signs.stream_lost => {
+                Verdict::Impossible("its part of the journal was dropped by someone else")
+            }
             _ if signs.serving.is_none() => {
                 Verdict::Impossible("its table was dropped, renamed or altered by someone else")
             }

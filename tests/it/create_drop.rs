@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::support::process::{Ended, Running, rsc};
+use crate::support::process::{Ended, Running, bare, rsc};
 use crate::support::server::{Options, Server};
 use crate::support::shared;
 use crate::support::table::Table;
@@ -139,7 +139,7 @@ async fn a_created_table_is_taken_away_with_its_rows_and_brought_back_with_them(
     for turn in 0..3 {
         let written = rows(&mut table, "t").await;
         table.asked("revert", id).await;
-        assert_eq!(table.tables().await, [kept.clone()]);
+        assert_eq!(table.tables().await, std::slice::from_ref(&kept));
         assert_eq!(rows(&mut table, &kept).await, written);
         let seen = status(&table, id).await;
         assert_eq!((&seen["state"], &seen["serving"]), (&"reverted".into(), &"old".into()), "{seen:#}");
@@ -467,6 +467,60 @@ async fn only_the_table_that_the_journal_knows_is_taken_away() {
     says(&table.ask("revert", id).await, 6, &["dropped, renamed or altered"]);
     table.asked("complete", id).await;
     assert_eq!(table.tables().await, ["t"]);
+}
+
+#[tokio::test]
+async fn without_its_part_of_the_journal_a_change_is_ended_and_the_table_named() {
+    let mut table = filled().await;
+    let dropped = migrated(&table, "DROP TABLE t", &[]).await;
+    let created = migrated(&table, "CREATE TABLE u (id int)", &[]).await;
+    for id in [dropped, created] {
+        table.run(&format!("DROP TABLE _rsc.stream_{id}")).await;
+        let seen = status(&table, id).await;
+        assert!(seen["verdict"]["text"].as_str().unwrap().contains("journal was dropped"), "{seen:#}");
+    }
+    let kept = format!("{}._rsc{dropped}_t_old", table.schema);
+    says(&table.ask("revert", dropped).await, 6, &[&kept, "with every row", "RENAME TABLE"]);
+    says(&table.ask("revert", created).await, 6, &["nothing to drop"]);
+    table.run(&format!("RENAME TABLE {kept} TO t")).await;
+    table.asked("complete", dropped).await;
+    table.asked("complete", created).await;
+    assert_eq!(table.tables().await, ["t", "u"]);
+    assert_eq!(rows(&mut table, "t").await.len(), 100);
+}
+
+/// The server shows it nowhere to this account. It goes there and back with the table, and holds off the end.
+#[tokio::test]
+async fn a_foreign_key_that_may_not_be_seen_is_named_by_the_server_at_the_end() {
+    let mut table = filled().await;
+    let far = format!("{}_far", table.schema);
+    let account = format!("few_{}", table.schema);
+    for sql in [
+        format!("CREATE DATABASE {far}; CREATE USER {account}"),
+        format!("GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {account}"),
+        format!("GRANT ALL ON {}.* TO {account}; GRANT ALL ON _rsc.* TO {account}", table.schema),
+        format!(
+            "CREATE TABLE {far}.child (p int, CONSTRAINT hidden FOREIGN KEY (p) REFERENCES {}.t (id))",
+            table.schema
+        ),
+        format!("INSERT INTO {far}.child VALUES (7)"),
+    ] {
+        table.run(&sql).await;
+    }
+    let port = shared().port().to_string();
+    let few = async |words: &[&str]| {
+        let all = [&["--host", "127.0.0.1", "--port", &port, "--user", &account, "--output", "json"], words];
+        bare(&all.concat()).run().await
+    };
+    let drop = format!("DROP TABLE {}.t", table.schema);
+    let id = few(&["migrate", "--alter", &drop]).await.well().last_line()["id"].to_string();
+    for verb in ["revert", "reapply"] {
+        few(&[verb, &id]).await.well();
+    }
+    says(&few(&["complete", &id]).await, 5, &["hidden", "everything done so far is kept"]);
+    table.run(&format!("ALTER TABLE {far}.child DROP FOREIGN KEY hidden")).await;
+    few(&["complete", &id]).await.well();
+    assert_eq!(table.tables().await, Vec::<String>::new());
 }
 
 #[tokio::test]
