@@ -16,6 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
 use crate::support::process::rsc;
+use crate::support::server::{Options, Server};
 use crate::support::{shared, sum_up};
 
 const KINDS: [(&str, &str); 4] =
@@ -248,4 +249,33 @@ async fn whatever_is_lost_at_whatever_statement_the_table_is_whole() {
     let in_one = 2 * (2 * MOVE.len() + MOVE.len() + END.len()) + MAKE.len();
     assert_eq!(struck, KINDS.len() * in_one);
     sum_up(&format!("whole tables: {struck} faults in {:.1?}", started.elapsed()));
+}
+
+/// The process is about to rename, or has just done so, and goes on with the server that comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_dies_around_the_rename_and_the_process_goes_on() {
+    let server = Server::start(Options::default()).unwrap();
+    let mut conn = server.conn().await.unwrap();
+    conn.query_drop("CREATE DATABASE d").await.unwrap();
+    for (n, point) in ["move.rename.before", "move.rename.after", "move.unlock.after"].iter().enumerate() {
+        let id = (n + 1).to_string();
+        conn.query_drop("CREATE TABLE d.t (n int PRIMARY KEY); INSERT INTO d.t VALUES (1), (2)")
+            .await
+            .unwrap();
+        let words = ["--output", "json", "migrate", "--alter", "DROP TABLE d.t"];
+        let mut dropping = rsc(&server, &words).env("RSC_FAULT", &format!("{point}:delay")).start();
+        dropping.logs("fault struck").await;
+        server.kill().unwrap();
+        server.restart().unwrap();
+        let dropped = dropping.ended().await.well();
+        assert_eq!(dropped.last_line()["state"], "revertible", "{point}: {dropped:#?}");
+        conn = server.conn().await.unwrap();
+        rsc(&server, &["revert", &id]).run().await.well();
+        let rows: Vec<u64> = conn.query("SELECT n FROM d.t").await.unwrap();
+        assert_eq!(rows, [1, 2], "{point}");
+        rsc(&server, &["reapply", &id]).run().await.well();
+        rsc(&server, &["complete", &id]).run().await.well();
+        let left: Vec<String> = conn.query("SHOW TABLES FROM d").await.unwrap();
+        assert_eq!(left, Vec::<String>::new(), "{point}");
+    }
 }
