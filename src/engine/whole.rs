@@ -181,8 +181,10 @@ impl Driver<'_> {
         let mut pause = SWAP_PAUSE_FIRST;
         while self.change.state == state && !self.change.paused {
             match serving(&mut self.session, &self.change).await? {
+                // Someone has done it by hand.
                 Some(serving) if serving == to => {
-                    return self.happens(&Event::Serves(to), Note::default()).await;
+                    let note = Note { swapped: Some((to, None)), reason: Some(None), ..Note::default() };
+                    return self.happens(&Event::Serves(to), note).await;
                 }
                 Some(_) => {}
                 None => return Err(gone(&self.change).into()),

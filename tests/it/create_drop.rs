@@ -461,6 +461,13 @@ async fn only_the_table_that_the_journal_knows_is_taken_away() {
     table.run("ALTER TABLE t ADD COLUMN b int").await;
     says(&table.ask("cutover", ready).await, 4, &["altered by someone else", "the table is where it was"]);
     assert_eq!(table.tables().await, ["t"]);
+    // Brought back by hand: a revert finds it so.
+    let id = migrated(&table, "DROP TABLE t", &[]).await;
+    table.run(&format!("RENAME TABLE _rsc{id}_t_old TO t")).await;
+    let done = table.ask("revert", id).await.well().last_line();
+    assert_eq!((&done["state"], &done["serving"]), (&"reverted".into(), &"old".into()));
+    table.asked("complete", id).await;
+    assert_eq!(table.tables().await, ["t"]);
     // The kept table is gone: nothing claims to have brought it back.
     let id = migrated(&table, "DROP TABLE t", &[]).await;
     table.run(&format!("DROP TABLE _rsc{id}_t_old; CREATE TABLE t (other int)")).await;
