@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS `_rsc`.`change` (
   `state` VARCHAR(20) NOT NULL,
   `paused` BOOLEAN NOT NULL DEFAULT FALSE COMMENT 'the operator wants it to stand still',
   `reason` LONGTEXT NULL COMMENT 'why it failed, or why the stream is blocked',
-  `old_create` LONGTEXT NOT NULL COMMENT 'SHOW CREATE TABLE before the change',
+  `old_create` LONGTEXT NOT NULL COMMENT 'SHOW CREATE TABLE before the change; empty where there was no table',
   `new_create` LONGTEXT NULL COMMENT 'SHOW CREATE TABLE of the shadow',
   `rows_estimate` BIGINT UNSIGNED NOT NULL DEFAULT 0,
   `serving` VARCHAR(3) NOT NULL DEFAULT 'old' COMMENT 'which schema served after the last swap: old or new',
