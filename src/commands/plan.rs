@@ -6,7 +6,7 @@ mod gate;
 use std::time::Duration;
 
 use super::judgement::{Asked, Judgement, Trial, checks_get_other_names, judge, refused_for};
-use super::{Context, migrate, sql_error};
+use super::{Context, limits, migrate, sql_error};
 use crate::cli::{Agent, Plan};
 use crate::engine;
 use crate::error::{Error, Told};
@@ -36,6 +36,8 @@ pub async fn run(context: &Context, plan: &Plan, database: Option<&str>) -> Resu
         ));
     };
     let mut session = context.session().await?;
+    let options = migrate::options(&plan.migrate)?;
+    limits::examine(context, &mut session, &options.limits).await?;
     let asked = Asked { text, database, table: plan.migrate.table.as_deref() };
     let mut judged = judge(context, &mut session, asked).await?;
     let mut report = PlanReport {
@@ -46,7 +48,7 @@ pub async fn run(context: &Context, plan: &Plan, database: Option<&str>) -> Resu
         agent: agent(plan.migrate.agent),
         ..PlanReport::default()
     };
-    let looked = look(context, &mut session, plan, &judged, &mut report).await;
+    let looked = look(context, &mut session, (plan, &options), &judged, &mut report).await;
     judged.clear(&mut session).await?;
     looked.map_err(sql_error)?;
     report.failed = gate::failed(plan, &report);
@@ -77,7 +79,7 @@ fn agent(agent: Agent) -> &'static str {
 async fn look(
     context: &Context,
     session: &mut Session,
-    plan: &Plan,
+    (plan, options): (&Plan, &Options),
     judged: &Judgement,
     report: &mut PlanReport,
 ) -> Result<(), SqlError> {
@@ -91,13 +93,13 @@ async fn look(
     report.binlogs_kept_s = Some(retention::kept_s(session).await?);
     look_for_holders(session, table, report).await;
     match &judged.trial {
-        Some(trial) => look_at_trial(context, session, plan, judged, (table, size, trial), report).await?,
+        Some(trial) => look_at_trial(context, session, options, judged, (table, size, trial), report).await?,
         None => report.unknown.push(
             "what the statement makes, how long it takes and what a revert brings: it could not be tried"
                 .into(),
         ),
     }
-    warn(plan, report);
+    warn(plan, options, report);
     Ok(())
 }
 
@@ -116,7 +118,7 @@ async fn look_for_holders(session: &mut Session, table: &Table, report: &mut Pla
 async fn look_at_trial(
     context: &Context,
     session: &mut Session,
-    plan: &Plan,
+    options: &Options,
     judged: &Judgement,
     (table, size, trial): (&Table, Size, &Trial),
     report: &mut PlanReport,
@@ -135,13 +137,12 @@ async fn look_at_trial(
     report.revert = Some(Report::of(mapping));
     let forward = Statements::new(mapping.forward(), table.name.clone(), trial.after.name.clone());
     report.rows = rows(session, mapping, &forward, trial, report).await?;
-    let options = migrate::options(&plan.migrate);
-    let keys = choose_indexes(session, table, trial, &options, report).await?;
+    let keys = choose_indexes(session, table, trial, options, report).await?;
     look_at_disk(context, session, &forward, (size, &keys), report).await?;
     if trial.misfits {
         report.unknown.push("how long it takes: rows do not fit the new definition".into());
     } else {
-        look_at_time(context, session, &forward, (table, trial), &options, keys, report).await?;
+        look_at_time(context, session, &forward, (table, trial), options, keys, report).await?;
     }
     look_at_freeze(context, session, trial, report).await
 }
@@ -323,7 +324,7 @@ async fn look_at_disk(
     Ok(())
 }
 
-fn warn(plan: &Plan, report: &mut PlanReport) {
+fn warn(plan: &Plan, options: &Options, report: &mut PlanReport) {
     let folders: Vec<(Option<u64>, &Folder)> = report.disk.iter().map(|d| (d.bytes, &d.folder)).collect();
     for (i, (_, folder)) in folders.iter().enumerate() {
         let Some(room) = folder.room else { continue };
@@ -353,7 +354,7 @@ fn warn(plan: &Plan, report: &mut PlanReport) {
         ));
     }
     if let Some(longest) = report.holders.as_ref().and_then(|holders| holders.0.first())
-        && longest.seconds >= plan.migrate.cutover_lock_timeout.as_secs()
+        && longest.seconds >= options.limits.cutover_lock_timeout.as_secs()
     {
         report.warnings.push(format!(
             "connection {} holds the table for longer than a swap waits: it would be tried again until that ends",

@@ -30,6 +30,7 @@ pub fn step(state: State, event: &Event) -> Result<State, Refusal> {
         Event::CloseBehind { postponed: true } if state == State::CatchingUp => State::Ready,
         Event::CloseBehind { postponed: false } if state == State::CatchingUp => State::CuttingOver,
         Event::SwapMissed if state == State::CuttingOver => State::CatchingUp,
+        Event::CutoverDue if state == State::Ready => State::CuttingOver,
         Event::Serves(serving) => serves(state, *serving),
         Event::WindowEnded if matches!(state, State::Revertible | State::Reverted) => State::Expired,
         Event::Broke if state.before_first_swap() && !state.ended() && state != State::Cancelling => {
@@ -42,6 +43,7 @@ pub fn step(state: State, event: &Event) -> Result<State, Refusal> {
         | Event::IndexesBuilt
         | Event::CloseBehind { .. }
         | Event::SwapMissed
+        | Event::CutoverDue
         | Event::WindowEnded
         | Event::Broke => state,
     })
