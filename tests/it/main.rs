@@ -8,6 +8,7 @@ mod command_line;
 mod concurrent_writers;
 mod conversions;
 mod cutover;
+mod cutover_control;
 mod detection;
 #[cfg(debug_assertions)]
 mod every_type;
@@ -36,6 +37,7 @@ mod retention;
 mod row_images;
 mod soak;
 mod support;
+mod throttle;
 mod tidy;
 mod unique_values;
 mod verify;
