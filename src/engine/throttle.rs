@@ -29,6 +29,10 @@ const EVERY: Duration = Duration::from_millis(200);
 const LOOK_FOR_REPLICAS: Duration = Duration::from_secs(5);
 /// What throttles is put on record so often, unless it changes.
 const RECORD_EVERY: Duration = Duration::from_secs(1);
+/// What costs the server more than a status variable is read so often.
+const SLOW_EVERY: Duration = Duration::from_secs(1);
+/// A question that takes longer is no signal, and must not pile up.
+const QUESTION_MS_MAX: u64 = 2_000;
 /// Without a heartbeat for so long, nothing can be said of a replica.
 const SILENT: Duration = Duration::from_secs(2);
 
@@ -64,6 +68,7 @@ impl Throttle {
             look_at: Instant::now(),
             unlisted: None,
             anew: 0,
+            slow: None,
             recorded: None,
         };
         let watching = tokio::spawn(watch.go_on());
@@ -139,6 +144,14 @@ struct Measured {
     _task: Task,
 }
 
+/// What is read less often.
+struct Slow {
+    read: Instant,
+    history: Read<u64>,
+    free_disk: Read<u64>,
+    query: Read<f64>,
+}
+
 struct Watch {
     server: Server,
     fence: Fence,
@@ -156,6 +169,7 @@ struct Watch {
     /// Why they could not be listed.
     unlisted: Option<String>,
     anew: u32,
+    slow: Option<Slow>,
     recorded: Option<(Instant, bool, Vec<String>)>,
 }
 
@@ -174,6 +188,7 @@ impl Watch {
                         return;
                     }
                     self.look_at = Instant::now();
+                    self.slow = None;
                 }
             }
         }
@@ -182,7 +197,11 @@ impl Watch {
     async fn look(&mut self, session: &mut Option<Session>) -> Result<(), SqlError> {
         let session = match session {
             Some(open) => open,
-            none => none.insert(Session::open(&self.server).await?),
+            none => {
+                let opened = none.insert(Session::open(&self.server).await?);
+                opened.run(&format!("SET SESSION max_execution_time = {QUESTION_MS_MAX}")).await?;
+                opened
+            }
         };
         let Wanted { limits, anew } = self.wanted.borrow_and_update().clone();
         if anew != self.anew {
@@ -264,32 +283,39 @@ impl Watch {
         young && lock(&self.beats).silence(self.clock.now()).is_none()
     }
 
-    async fn signals(&self, session: &mut Session, limits: &Limits) -> Signals {
+    async fn signals(&mut self, session: &mut Session, limits: &Limits) -> Signals {
         let replicas = match (limits.max_lag, &self.unlisted) {
             (Some(_), Some(why)) => Err(why.clone()),
             _ => Ok(self.lags()),
         };
-        let mut signals = Signals {
+        let slow = match self.slow.take() {
+            Some(slow) if slow.read.elapsed() < SLOW_EVERY => slow,
+            Some(_) | None => self.read_slowly(session, limits).await,
+        };
+        let signals = Signals {
             replicas,
             status: signals::status(session, &limits.variables()).await,
-            history: Ok(0),
-            free_disk: Ok(u64::MAX),
-            query: Ok(0.0),
-            flag_file: Ok(false),
+            history: slow.history.clone(),
+            free_disk: slow.free_disk.clone(),
+            query: slow.query.clone(),
+            flag_file: limits.flag_file.as_deref().map_or(Ok(false), signals::flag_file),
         };
+        self.slow = Some(slow);
+        signals
+    }
+
+    async fn read_slowly(&self, session: &mut Session, limits: &Limits) -> Slow {
+        let (mut history, mut free_disk, mut query) = (Ok(0), Ok(u64::MAX), Ok(0.0));
         if limits.max_history.is_some() {
-            signals.history = signals::history(session).await;
+            history = signals::history(session).await;
         }
         if limits.min_free_disk.is_some() {
-            signals.free_disk = signals::free_disk(&self.server, session).await;
+            free_disk = signals::free_disk(&self.server, session).await;
         }
         if let Some(sql) = &limits.query {
-            signals.query = signals::query(session, sql).await;
+            query = signals::query(session, sql).await;
         }
-        if let Some(path) = &limits.flag_file {
-            signals.flag_file = signals::flag_file(path);
-        }
-        signals
+        Slow { read: Instant::now(), history, free_disk, query }
     }
 
     fn lags(&self) -> Vec<(String, Read<Duration>)> {

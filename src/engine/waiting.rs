@@ -100,6 +100,10 @@ impl Line {
         let reasons: Vec<String> = verdict.reasons.iter().map(Reason::to_string).collect();
         let kinds: Vec<String> = verdict.reasons.iter().map(Reason::kind).collect();
         let begins = self.held.is_none();
+        if begins && verdict.reasons == [Reason::Calming] {
+            // It came and went while something else was done.
+            return Ok(());
+        }
         let held = self.held.get_or_insert_with(|| Held {
             since: now,
             kinds: Vec::new(),
