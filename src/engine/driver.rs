@@ -470,6 +470,7 @@ impl<'a> Driver<'a> {
     /// stream for others keeps it, and everyone else ends.
     async fn verify_first(&mut self, line: &mut Line) -> Result<(), Halt> {
         while self.change.reason.is_some() && self.job.until == Until::Ended {
+            line.leave().await?;
             line.follow().await?;
         }
         let state = self.change.state;

@@ -22,7 +22,7 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// A wait that was shorter is not put on record.
 const WORTH_A_RECORD: Duration = Duration::from_secs(1);
 /// Whether the server may purge what the stream needs is looked into when it has waited for so long, and again so often.
-const BINLOGS_AFTER: Duration = Duration::from_secs(10);
+const BINLOGS_AFTER: Duration = Duration::from_secs(3);
 const BINLOGS_AGAIN: Duration = Duration::from_secs(60);
 
 /// A wait under way.
@@ -62,14 +62,16 @@ impl Line {
             let limits = &self.change.options.limits;
             let throttle =
                 self.throttle.get_or_insert_with(|| Throttle::begin(&self.server, self.fence, limits));
-            let Some(verdict) = throttle.verdict() else {
+            let Some(mut verdict) = throttle.verdict() else {
                 sleep(LOOK_FOR_THE_FIRST).await;
                 continue;
             };
-            if let Some(why) = &verdict.critical {
-                let id = self.change.id;
-                store::record_event(&mut self.control, id, "critical_load", &json!({ "why": why })).await?;
-                return Err(Trouble::Stop(Told::new(format!("stopped by a critical load: {why}"))));
+            if let Some(why) = verdict.critical.take() {
+                if self.change.state.before_first_swap() {
+                    return Err(self.stop_for(why).await?);
+                }
+                // The process keeps the way back, and that is not given up for a verification.
+                verdict.reasons.push(Reason::Critical { why });
             }
             if verdict.free() {
                 return self.let_go().await;
@@ -84,6 +86,12 @@ impl Line {
                 followed?;
             }
         }
+    }
+
+    async fn stop_for(&mut self, why: String) -> Result<Trouble, Trouble> {
+        let detail = json!({ "why": why });
+        store::record_event(&mut self.control, self.change.id, "critical_load", &detail).await?;
+        Ok(Trouble::Stop(Told::new(format!("stopped by a critical load: {why}"))))
     }
 
     /// Nothing is done that could be throttled: neither heartbeats nor looks at the server are needed.

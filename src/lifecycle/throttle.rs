@@ -10,7 +10,8 @@
 //! throw away what it has done.
 //!
 //! *After it* the stream is the way back, and is throttled by nothing but a pause: an operator who reverts wants to do so
-//! now. For the same reason a revert does not wait. Verifications do.
+//! now. For the same reason a revert does not wait. Verifications do, also at a critical load, which no longer ends the
+//! process: it keeps the stream.
 //!
 //! # Fails closed
 //!
@@ -93,6 +94,10 @@ pub enum Reason {
         what: &'static str,
         why: String,
     },
+    /// Where it is no reason to end the process.
+    Critical {
+        why: String,
+    },
     /// All was right again a moment ago; see [`CALM`].
     Calming,
 }
@@ -110,6 +115,7 @@ impl Reason {
             Reason::Query { .. } => "query".into(),
             Reason::FlagFile { .. } => "flag file".into(),
             Reason::Unread { what, .. } => format!("unread {what}"),
+            Reason::Critical { .. } => "critical".into(),
             Reason::Calming => "calming".into(),
         }
     }
@@ -143,7 +149,10 @@ impl fmt::Display for Reason {
             Reason::Query { said } => write!(f, "the throttle query answers {said}"),
             Reason::FlagFile { path } => write!(f, "the flag file {path} exists"),
             Reason::Unread { what, why } => write!(f, "{what} cannot be read: {why}"),
-            Reason::Calming => write!(f, "what throttled has just ended"),
+            Reason::Critical { why } => write!(f, "a critical load: {why}"),
+            Reason::Calming => {
+                write!(f, "all is within its limits again; whether that lasts is seen in a moment")
+            }
         }
     }
 }

@@ -74,7 +74,7 @@ pub fn notice(notice: &Notice) -> Option<String> {
         Notice::Throttled { reasons, .. } => format!("  throttled: {}", reasons.join("; ")),
         Notice::Unthrottled { after_s } => format!("  not throttled any more, after {after_s:.1} s"),
         Notice::CutoverWaits { windows, opens_in_s } => {
-            format!("  {}", cutover_waits(windows, Duration::from_secs(*opens_in_s)))
+            format!("  the cut-over {}", cutover_waits(windows, Duration::from_secs(*opens_in_s)))
         }
         Notice::Killed(ended) => {
             format!("  ended, as it kept the table from being swapped:\n{}", blocker(ended))
@@ -177,7 +177,7 @@ pub fn done(change: &Change, hint: &str) -> String {
 }
 
 fn cutover_waits(windows: &str, wait: Duration) -> String {
-    format!("the cut-over waits for {windows}, in {}; `rsc cutover` makes it at once", duration(wait))
+    format!("waits for {windows}, in {}; `rsc cutover` makes it at once", duration(wait))
 }
 
 /// As they are typed.

@@ -155,6 +155,53 @@ async fn at_a_critical_load_a_change_hibernates_if_it_is_to_and_goes_on_by_itsel
 }
 
 #[tokio::test]
+async fn after_the_swap_a_critical_load_makes_a_verification_wait_and_the_way_back_stays() {
+    let mut table = table().await;
+    let mut owner = begin(&table, &["--agent", "stay"]);
+    owner.says("\"revertible\"").await;
+    let id = id(&owner);
+    set(id, &["critical-load=Threads_connected=0"]).await;
+    let verifying = rsc(shared(), &["--output", "json", "verify", &id.to_string()]).start();
+    owner.says("a critical load: Threads_connected is").await;
+    // The stream goes on meanwhile.
+    table.run("INSERT INTO t VALUES (-1)").await;
+    let arrived = format!("SELECT COUNT(*) FROM _rsc{id}_t_old WHERE id = -1");
+    while table.all::<u64>(&arrived).await == [0] {
+        sleep(Duration::from_millis(20)).await;
+    }
+    set(id, &["critical-load=none"]).await;
+    verifying.ended().await.well();
+    table.asked("revert", id).await;
+    table.asked("complete", id).await;
+    owner.ended().await.well();
+}
+
+/// Without the stream all that was copied would be lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stream_goes_on_whatever_throttles_when_the_server_may_purge_what_it_needs() {
+    let server = Server::start(Options::default().with("--binlog-expire-logs-seconds=4")).unwrap();
+    let mut conn = server.conn().await.unwrap();
+    conn.query_drop("CREATE DATABASE d; CREATE TABLE d.t (id int PRIMARY KEY, title int)").await.unwrap();
+    conn.query_drop("INSERT INTO d.t VALUES (1, 1), (2, 2)").await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let flag = folder.path().join("flag");
+    std::fs::write(&flag, "").unwrap();
+    let more = ["--throttle-flag-file", flag.to_str().unwrap()];
+    let mut running = rsc(&server, &[&MIGRATE[..], &more].concat()).start();
+    running.says("\"throttled\"").await;
+    let position = "SELECT position FROM _rsc.stream_1";
+    let before: String = conn.query_first(position).await.unwrap().unwrap();
+    conn.query_drop("UPDATE d.t SET title = 3 WHERE id = 2").await.unwrap();
+    running.says("\"binlogs_short\"").await;
+    while before == conn.query_first::<String, _>(position).await.unwrap().unwrap() {
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(copied(&mut conn, 1).await, 0, "only the stream goes on");
+    std::fs::remove_file(&flag).unwrap();
+    running.ended().await.well();
+}
+
+#[tokio::test]
 async fn a_nice_copy_rests_so_many_times_as_long_as_its_batches_took() {
     let mut table = table().await;
     let more = ["--nice-ratio", "8", "--copy-threads", "1", "--batch-time", "10ms", "--no-verify"];
