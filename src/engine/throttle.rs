@@ -33,6 +33,8 @@ const RECORD_EVERY: Duration = Duration::from_secs(1);
 const SLOW_EVERY: Duration = Duration::from_secs(1);
 /// A question that takes longer is no signal, and must not pile up.
 const QUESTION_MS_MAX: u64 = 2_000;
+/// A replica that none has reached in this time may be one that gets none.
+const NEVER: Duration = Duration::from_secs(30);
 /// Without a heartbeat for so long, nothing can be said of a replica.
 const SILENT: Duration = Duration::from_secs(2);
 
@@ -330,6 +332,11 @@ impl Watch {
             Some(_) if silence.is_none_or(|silence| silence > SILENT) => {
                 Err("no heartbeat could be written on the source".into())
             }
+            Some((at, Ok(None))) if beats.lag(None, *at).is_some_and(|lag| lag > NEVER) => Err(format!(
+                "no heartbeat has ever reached it, for {} s by now: it is behind for longer, or `_rsc` is not replicated \
+                 to it",
+                beats.lag(None, *at).unwrap_or_default().as_secs()
+            )),
             Some((at, Ok(seen))) => beats.lag(*seen, *at).ok_or_else(|| "there is no heartbeat yet".into()),
             None => Err("it has not answered yet".into()),
         };
@@ -374,11 +381,7 @@ async fn heartbeat(server: &Server, session: &mut Option<Session>, source: &str)
 async fn measure(server: Server, source: String, replica: Replica, seen: Arc<Mutex<Seen>>, clock: Clock) {
     let mut session = None;
     loop {
-        let asked = clock.now();
-        let answer = match timeout(WITHIN, look_at(&server, &source, &replica, &mut session)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(format!("it does not answer within {WITHIN:?}")),
-        };
+        let (asked, answer) = look_at(&server, &source, &replica, &mut session, clock).await;
         if let Err(why) = &answer {
             tracing::debug!(replica.name, why, "not measured");
             session = None;
@@ -388,17 +391,27 @@ async fn measure(server: Server, source: String, replica: Replica, seen: Arc<Mut
     }
 }
 
+/// What a replica answers, and when it was asked.
 async fn look_at(
     server: &Server,
     source: &str,
     replica: &Replica,
     session: &mut Option<Session>,
-) -> Read<Option<u64>> {
+    clock: Clock,
+) -> (Duration, Read<Option<u64>>) {
     let session = match session {
         Some(open) => open,
-        none => none.insert(replica.connect(server, source).await?),
+        none => match replica.connect(server, source).await {
+            Ok(opened) => none.insert(opened),
+            Err(why) => return (clock.now(), Err(why)),
+        },
     };
-    journal::seen(session, source).await.map_err(|error| error.to_string())
+    let asked = clock.now();
+    let answer = match timeout(WITHIN, journal::seen(session, source)).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("it does not answer within {WITHIN:?}")),
+    };
+    (asked, answer)
 }
 
 /// Nothing that holds it can panic.

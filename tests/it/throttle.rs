@@ -7,7 +7,7 @@ use mysql_async::prelude::Queryable;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::support::process::{Running, rsc};
+use crate::support::process::{Running, bare, rsc};
 use crate::support::server::{Options, Server};
 use crate::support::shared;
 use crate::support::table::Table;
@@ -301,7 +301,7 @@ async fn what_cannot_be_set_is_told_with_what_was_perhaps_meant() {
 }
 
 /// A primary with rows, and a replica of it.
-async fn pair() -> (Server, Server) {
+async fn pair(options: Options) -> (Server, Server) {
     let primary = Server::start(Options::default()).unwrap();
     let mut conn = primary.conn().await.unwrap();
     conn.query_drop("SET SESSION cte_max_recursion_depth = 10000000; CREATE DATABASE d").await.unwrap();
@@ -312,7 +312,7 @@ async fn pair() -> (Server, Server) {
     )
     .await
     .unwrap();
-    let replica = Server::start_replica(&primary, Options::default()).await.unwrap();
+    let replica = Server::start_replica(&primary, options).await.unwrap();
     caught_up(&primary, &replica).await;
     (primary, replica)
 }
@@ -338,7 +338,7 @@ const MIGRATE: [&str; 5] = ["--output", "json", "migrate", "--alter", "ALTER TAB
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_lags_or_dies_throttles_and_the_copy_goes_on_by_itself() {
-    let (primary, replica) = pair().await;
+    let (primary, replica) = pair(Options::default()).await;
     let mut behind = replica.conn().await.unwrap();
     let mut conn = primary.conn().await.unwrap();
     behind.query_drop("STOP REPLICA SQL_THREAD").await.unwrap();
@@ -377,7 +377,7 @@ async fn a_replica_that_lags_or_dies_throttles_and_the_copy_goes_on_by_itself() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_is_gone_for_good_is_forgotten_when_the_operator_says_so() {
-    let (primary, replica) = pair().await;
+    let (primary, replica) = pair(Options::default()).await;
     let mut running =
         rsc(&primary, &[&MIGRATE[..], &["--nice-ratio", "50", "--batch-time", "5ms"]].concat()).start();
     running.says("\"copied\"").await;
@@ -398,7 +398,8 @@ async fn a_replica_that_is_gone_for_good_is_forgotten_when_the_operator_says_so(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocker_is_ended_when_it_is_time_and_a_replicas_connection_is_not() {
-    let (primary, replica) = pair().await;
+    // Where it says it is, nobody is; it is found where it connects from.
+    let (primary, replica) = pair(Options::default().with("--report-host=192.0.2.1")).await;
     let mut conn = primary.conn().await.unwrap();
     let before = dump_thread(&mut conn).await;
     assert_eq!(before.len(), 1);
@@ -420,4 +421,40 @@ async fn a_blocker_is_ended_when_it_is_time_and_a_replicas_connection_is_not() {
     let left: Vec<u64> = dump_thread(&mut conn).await;
     assert!(left.contains(&before[0]), "the replica's connection was ended");
     caught_up(&primary, &replica).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_may_not_see_enough_is_told_what_it_lacks() {
+    let (primary, replica) = pair(Options::default()).await;
+    let mut conn = primary.conn().await.unwrap();
+    for statement in [
+        "CREATE USER few IDENTIFIED BY ''",
+        "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO few",
+        "GRANT ALL PRIVILEGES ON d.* TO few",
+        "GRANT ALL PRIVILEGES ON _rsc.* TO few",
+    ] {
+        conn.query_drop(statement).await.unwrap();
+    }
+    let port = primary.port().to_string();
+    let migrate = |more: &[&str]| {
+        let account = ["--host", "127.0.0.1", "--port", &port, "--user", "few"];
+        bare(&[&account[..], &MIGRATE, more].concat()).run()
+    };
+    let refused = migrate(&[]).await;
+    assert_eq!(refused.code, 2, "{refused:#?}");
+    assert!(refused.stdout.contains("set report_host on it"), "{refused:#?}");
+    let named = format!("--throttle-control-replicas=127.0.0.1:{}", replica.port());
+    for (more, code, said) in [
+        ("--max-history=1", 2, "GRANT PROCESS"),
+        ("--force-cutover-after=1s", 3, "GRANT CONNECTION_ADMIN ON *.* TO 'few'@'%'"),
+    ] {
+        let refused = migrate(&[&named, more]).await;
+        assert_eq!(refused.code, code, "{refused:#?}");
+        assert!(refused.stdout.contains(said), "{refused:#?}");
+    }
+    let touched: Vec<String> = conn.query("SHOW DATABASES LIKE '\\_rsc'").await.unwrap();
+    assert!(touched.is_empty());
+    caught_up(&primary, &replica).await;
+    let ended = migrate(&[&named]).await.well();
+    assert!(!ended.stdout.contains("\"throttled\""), "{ended:#?}");
 }
