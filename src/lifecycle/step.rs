@@ -371,6 +371,22 @@ mod tests {
     }
 
     #[test]
+    fn a_window_that_opens_swaps_what_is_ready_and_nothing_else() {
+        for state in State::ALL {
+            let expected = if state == State::Ready { State::CuttingOver } else { state };
+            assert_eq!(after(state, &[Event::CutoverDue]), expected);
+        }
+        // It closed before the swap could be made.
+        assert_eq!(
+            after(
+                State::Ready,
+                &[Event::CutoverDue, Event::SwapMissed, Event::CloseBehind { postponed: true }]
+            ),
+            State::Ready
+        );
+    }
+
+    #[test]
     fn a_revert_in_flight_can_be_taken_back() {
         assert_eq!(after(State::Reverting, &[Event::Asked(Verb::Cancel)]), State::Revertible);
         assert_eq!(after(State::Reapplying, &[Event::Asked(Verb::Cancel)]), State::Reverted);
