@@ -5,10 +5,12 @@ mod asking;
 mod compensate;
 mod in_place;
 mod judgement;
+mod limits;
 mod list;
 mod losses;
 mod migrate;
 mod plan;
+mod set;
 mod status;
 mod verify;
 mod whole;
@@ -62,6 +64,7 @@ pub async fn run(cli: Cli, printer: Arc<Printer>, stop: watch::Receiver<bool>) -
         Command::Resume(id) => asking::run(&context, id.id, Verb::Resume).await,
         Command::Agent(options) => agent::run(&context, options).await,
         Command::Verify(options) => verify::run(&context, options).await,
+        Command::Set(options) => set::run(&context, options).await,
         Command::Losses(options) => losses::run(&context, options).await,
         Command::List => list::run(&context).await,
         Command::Status(id) => status::run(&context, id.id).await,
