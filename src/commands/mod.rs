@@ -13,6 +13,7 @@ mod plan;
 mod set;
 mod status;
 mod verify;
+mod whole;
 
 use std::sync::Arc;
 

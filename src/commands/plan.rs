@@ -2,6 +2,7 @@
 //! the server.
 
 mod gate;
+mod whole;
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::rows::statements::Statements;
 use crate::schema::deferral::{KeyText, deferrable};
 use crate::schema::projection::{Mapping, TargetOnly};
 use crate::schema::revert_report::Report;
+use crate::schema::statement::whole::Whole;
 use crate::schema::table::Table;
 use crate::session::{Session, SqlError};
 
@@ -39,18 +41,10 @@ pub async fn run(context: &Context, plan: &Plan, database: Option<&str>) -> Resu
     let options = migrate::options(&plan.migrate)?;
     limits::examine(context, &mut session, &options.limits).await?;
     let asked = Asked { text, database, table: plan.migrate.table.as_deref() };
-    let mut judged = judge(context, &mut session, asked).await?;
-    let mut report = PlanReport {
-        table: table_name(&judged, asked),
-        statement: text.to_owned(),
-        refused: std::mem::take(&mut judged.reasons),
-        revert_window_s: plan.migrate.revert_window.as_secs(),
-        agent: agent(plan.migrate.agent),
-        ..PlanReport::default()
+    let mut report = match Whole::read(text) {
+        Some(read) => whole::report(context, &mut session, (plan, &options), asked, read).await?,
+        None => altered(context, &mut session, (plan, &options), asked).await?,
     };
-    let looked = look(context, &mut session, (plan, &options), &judged, &mut report).await;
-    judged.clear(&mut session).await?;
-    looked.map_err(sql_error)?;
     report.failed = gate::failed(plan, &report);
     context.printer.plan(&report);
     let reasons: Vec<Told> = report.refused.into_iter().chain(report.failed).collect();
@@ -58,6 +52,27 @@ pub async fn run(context: &Context, plan: &Plan, database: Option<&str>) -> Resu
         true => Ok(()),
         false => Err(refused_for(reasons)),
     }
+}
+
+async fn altered(
+    context: &Context,
+    session: &mut Session,
+    (plan, options): (&Plan, &Options),
+    asked: Asked<'_>,
+) -> Result<PlanReport, Error> {
+    let mut judged = judge(context, session, asked).await?;
+    let mut report = PlanReport {
+        table: table_name(&judged, asked),
+        statement: asked.text.to_owned(),
+        refused: std::mem::take(&mut judged.reasons),
+        revert_window_s: plan.migrate.revert_window.as_secs(),
+        agent: agent(plan.migrate.agent),
+        ..PlanReport::default()
+    };
+    let looked = look(context, session, (plan, options), &judged, &mut report).await;
+    judged.clear(session).await?;
+    looked.map_err(sql_error)?;
+    Ok(report)
 }
 
 fn table_name(judged: &Judgement, asked: Asked<'_>) -> String {
@@ -337,6 +352,7 @@ fn warn(plan: &Plan, options: &Options, report: &mut PlanReport) {
             report.warnings.push(format!("there may not be room enough on the disk of {}", folder.path));
         }
     }
+    warn_of_holder(options, report);
     let Some(Some(kept_s)) = report.binlogs_kept_s else { return };
     let seconds = |s| duration(Duration::from_secs(s));
     if report.duration.is_some_and(|duration| duration.high > kept_s as f64) {
@@ -353,11 +369,14 @@ fn warn(plan: &Plan, options: &Options, report: &mut PlanReport) {
             seconds(kept_s)
         ));
     }
+}
+
+fn warn_of_holder(options: &Options, report: &mut PlanReport) {
     if let Some(longest) = report.holders.as_ref().and_then(|holders| holders.0.first())
         && longest.seconds >= options.limits.cutover_lock_timeout.as_secs()
     {
         report.warnings.push(format!(
-            "connection {} holds the table for longer than a swap waits: it would be tried again until that ends",
+            "connection {} holds the table for longer than an attempt waits: it would be tried again until that ends",
             longest.connection
         ));
     }

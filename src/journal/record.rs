@@ -7,12 +7,16 @@ use mysql_async::Row;
 use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::throttle::limits::Limits;
 use crate::lifecycle::verification::{Finding, Outcome, Verification};
+use crate::schema::kind::Kind;
 use crate::schema::table::TableName;
 use crate::session::{number, text};
 
 /// How one change is made. Stored with the change, so that whoever goes on with it does the same.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Options {
+    /// Rows of earlier versions do not have it.
+    #[serde(default)]
+    pub kind: Kind,
     /// How long a batch should take, in milliseconds. No snapshot is held longer.
     pub batch_ms: u64,
     /// How long after the last swap a revert stays possible, in seconds.
@@ -77,6 +81,7 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            kind: Kind::Alter,
             batch_ms: 500,
             revert_window_s: 24 * 60 * 60,
             accept_parked: false,
@@ -175,6 +180,12 @@ impl Change {
             Serving::Old => self.new_shadow(),
             Serving::New => self.old_shadow(),
         }
+    }
+
+    /// The table that does not have the live name while this schema serves; `None` if there is none.
+    pub fn kept(&self, serving: Serving) -> Option<TableName> {
+        let kind = self.options.kind;
+        (!kind.whole() || !serving.has_table(kind)).then(|| self.twin(serving))
     }
 
     /// The table of this change's stream row.

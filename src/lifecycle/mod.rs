@@ -9,4 +9,5 @@ pub mod step;
 pub mod throttle;
 pub mod verdict;
 pub mod verification;
+pub mod whole;
 pub mod window;

@@ -9,6 +9,7 @@ mod losses;
 mod plan;
 mod text;
 mod verification;
+mod whole;
 
 use std::io::Write;
 use std::sync::Mutex;
@@ -123,6 +124,14 @@ impl Printer {
                 self.finish_live();
                 put(&verification::text(change, found, limit));
             }
+        }
+    }
+
+    /// What was asked for is so already.
+    pub fn nothing_to_do(&self, table: &str, why: &str) {
+        match self.format {
+            Format::Json => self.line(&json!({ "event": "nothing_to_do", "table": table, "why": why })),
+            Format::Text => put(&format!("nothing to do: {why}")),
         }
     }
 

@@ -82,6 +82,23 @@ async fn a_change_that_waits_for_its_window_waits_for_it_again_when_it_is_resume
     table.asked("complete", id).await;
 }
 
+#[tokio::test]
+async fn a_change_without_a_swap_of_two_tables_has_no_window() {
+    let mut table = table().await;
+    let drop = format!("DROP TABLE {}.t", table.schema);
+    let instant = format!("ALTER TABLE {}.t ADD COLUMN b int", table.schema);
+    for statement in
+        [[drop.as_str(), "--cutover-between", "02:00-04:00"], [drop.as_str(), "--force-cutover-after", "1s"]]
+    {
+        let refused = rsc(shared(), &[&["migrate", "--alter"], &statement[..]].concat()).run().await;
+        assert_eq!(refused.code, 2, "{refused:#?}");
+    }
+    let more = ["--strategy", "instant", "--cutover-between", "02:00-04:00"];
+    let refused = rsc(shared(), &[&["migrate", "--alter", &instant][..], &more].concat()).run().await;
+    assert_eq!(refused.code, 2, "{refused:#?}");
+    assert_eq!(table.tables().await, ["t"]);
+}
+
 /// A transaction that only reads keeps the table from being locked for `held`. The longest that a writer waited.
 async fn stalled(held: Duration, lock_timeout: &str) -> Duration {
     let schema = shared().fresh_database().await;
