@@ -484,6 +484,12 @@ fn what_is_refused_is_left_out_and_every_reason_is_told() {
     assert_eq!(Alter::parse(text), Err(Refusal::Lock("LOCK=NONE".into())));
 }
 
+#[test]
+fn a_name_does_not_grow_together_with_what_stands_behind_it() {
+    let (whole, _) = Whole::read("CREATE TABLE d.t`b`ADD").unwrap();
+    assert_eq!(whole.naming(&TableName::new("é", "twin")), "CREATE TABLE `é`.`twin` `b`ADD");
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in soup(), head in prop::sample::select(&["", "ALTER TABLE t ", "ADD "][..])) {

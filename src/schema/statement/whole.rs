@@ -58,7 +58,9 @@ impl Whole {
     /// The statement for another table than the one that it names.
     pub fn naming(&self, table: &TableName) -> String {
         let (before, after) = (&self.text[..self.name.start], &self.text[self.name.end..]);
-        format!("{before}{table}{after}")
+        // A name in backquotes would grow together with one that stands right behind it.
+        let space = if after.starts_with('`') { " " } else { "" };
+        format!("{before}{table}{space}{after}")
     }
 
     /// The table that is meant, from the statement and from `--database` and `--table`.
