@@ -126,8 +126,12 @@ async fn find(
         Found::Table(table) => return Ok(Some(*table)),
         Found::View => Told::new(format!("{} is a view; a view has no rows to keep", name.plain()))
             .next("ALTER VIEW, or name the table behind it"),
-        Found::Nothing => Told::new(format!("there is no table {}", name.plain()))
-            .next("check --database and --table, and that the account may see the table"),
+        Found::Nothing => {
+            let near = inspect::near(session, name).await.map_err(sql_error)?;
+            let hint = near.map_or(String::new(), |near| format!("did you mean `{}`? ", near.plain()));
+            Told::new(format!("there is no table {}", name.plain()))
+                .next(format!("{hint}check --database and --table, and that the account may see the table"))
+        }
     });
     Ok(None)
 }

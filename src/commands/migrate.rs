@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::judgement::{Asked, checks_get_other_names, judge};
 use super::{Context, agent, compensate, in_place, sql_error, store_error};
 use crate::cli::{Agent, Defer, Migrate, Strategy};
-use crate::engine::{self, Job, Until};
+use crate::engine::{Job, Until};
 use crate::error::{Error, Told};
 use crate::journal::record::{Change, DeferIndexes, Options};
 use crate::journal::store::{self, StoreError};
@@ -18,7 +18,7 @@ use crate::output::duration;
 use crate::session::{Session, SqlError};
 
 pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -> Result<(), Error> {
-    if migrate.verify_every.is_some() && migrate.agent != Agent::Stay {
+    if context.settings.typed("verify-every") && migrate.agent != Agent::Stay {
         return Err(usage(
             "--verify-every is for the process that keeps the stream: give --agent stay with it, or give it to `rsc agent`",
         ));
@@ -46,7 +46,7 @@ async fn drive(
     (keeper, verify_every): (Agent, Option<Duration>),
 ) -> Result<(), Error> {
     let until = if keeper == Agent::Stay { Until::Ended } else { Until::Settled };
-    let change = engine::run(Job { verify_every, ..context.job(id, ask, until) }).await?;
+    let change = context.drive(Job { verify_every, ..context.job(id, ask, until) }).await?;
     if let (State::Ready | State::Revertible, Agent::Auto) = (change.state, keeper) {
         context.printer.remark(&agent::hand_over(context, &change).await?);
     }
