@@ -30,6 +30,7 @@ mod ledger_faults;
 mod ledger_random;
 mod long_rows;
 mod metrics;
+mod packaging;
 mod parallel_copy;
 mod plan;
 mod private_server;
