@@ -8,6 +8,7 @@ use mysql_async::prelude::Queryable;
 use serde_json::Value;
 use tokio::time::sleep;
 
+use crate::metrics::{free_address, shows};
 use crate::support::process::{Rsc, rsc};
 use crate::support::server::{Options, Server};
 use crate::support::shared;
@@ -173,24 +174,18 @@ async fn an_agent_calls_hooks_and_tells_of_a_verdict_that_changes() {
         .unwrap();
     let migrate = ["migrate", "--alter", "ALTER TABLE d.t DROP KEY a", "--agent", "none"];
     rsc(&server, &migrate).run().await.well();
-    let diary = Diary::new();
-    let agent = diary.listening(rsc(&server, &["agent", "--until-idle"])).start();
-    // The old schema cannot hold a second row with this value: once the verdict was ready, it is blocked.
-    let started = Instant::now();
-    let mut row = 2;
-    while !diary.called().contains(&"verdict-change".to_owned()) {
-        assert!(started.elapsed() < Duration::from_secs(60), "no verdict is told");
-        let write =
-            if row % 2 == 0 { "INSERT INTO d.t VALUES (2, 1)" } else { "DELETE FROM d.t WHERE id = 2" };
-        conn.query_drop(write).await.unwrap();
-        row += 1;
-        sleep(Duration::from_secs(5)).await;
-    }
+    let (diary, address) = (Diary::new(), free_address());
+    let agent = diary.listening(rsc(&server, &["agent", "--until-idle", "--metrics", &address])).start();
+    shows(&address, &["rsc_change_verdict{change=\"1\",table=\"d.t\",verdict=\"ready\"} 1"]).await;
+    // The old schema cannot hold a second row with this value.
+    conn.query_drop("INSERT INTO d.t VALUES (2, 1)").await.unwrap();
+    diary.says("verdict-change").await;
     let event = diary.event("verdict-change");
-    let named: Vec<&str> =
-        [&event["text"], &event["was"]].iter().map(|text| text.as_str().unwrap()).collect();
-    assert!(named.iter().any(|text| text.starts_with("blocked")), "{event:#}");
-    assert!(named.iter().any(|text| text.starts_with("ready")), "{event:#}");
+    assert!(
+        event["text"].as_str().unwrap().starts_with("blocked: the old schema cannot hold 1 row"),
+        "{event:#}"
+    );
+    assert_eq!((&event["verdict"], &event["was"]), (&"blocked".into(), &"ready: the stream is alive".into()));
     conn.query_drop("DELETE FROM d.t WHERE id = 2").await.unwrap();
     rsc(&server, &["revert", "1"]).run().await.well();
     diary.says("revert").await;

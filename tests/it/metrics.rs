@@ -17,7 +17,7 @@ use crate::support::server::{Options, Server};
 use crate::support::shared;
 use crate::support::table::Table;
 
-fn free_address() -> String {
+pub fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
@@ -32,7 +32,7 @@ async fn get(address: &str, path: &str) -> String {
 }
 
 /// Returns the metrics when they hold every one of these lines.
-async fn shows(address: &str, lines: &[&str]) -> String {
+pub async fn shows(address: &str, lines: &[&str]) -> String {
     let started = Instant::now();
     loop {
         let answer = get(address, "/metrics").await;
