@@ -67,7 +67,7 @@ impl Known {
                 self.enter(*state);
                 None
             }
-            Notice::Entered { state } => {
+            Notice::Entered { state, .. } => {
                 self.enter(*state);
                 match state {
                     State::Ready => Some(Hook::Ready),
@@ -212,13 +212,14 @@ async fn call_in_turn(mut called: mpsc::UnboundedReceiver<Call>, within: Duratio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::kind::Kind;
 
     fn entered(state: State) -> Notice {
-        Notice::Entered { state }
+        Notice::Entered { kind: Kind::Alter, state }
     }
 
     fn swapped(serving: Serving) -> Notice {
-        Notice::Swapped { serving, freeze: None }
+        Notice::Swapped { kind: Kind::Alter, serving, freeze: None }
     }
 
     fn called(notices: &[Notice]) -> Vec<Hook> {

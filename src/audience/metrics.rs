@@ -184,7 +184,7 @@ impl Row {
                 self.applied = (self.applied.0 + self.applied.1, 0);
                 self.enter(*state);
             }
-            Notice::Entered { state } => self.enter(*state),
+            Notice::Entered { state, .. } => self.enter(*state),
             Notice::Copied { rows, estimate, rows_per_s, .. } => {
                 (self.rows_copied, self.rows_estimate) = (Some(*rows), Some(*estimate));
                 (self.rows_per_s, self.paused) = (Some(*rows_per_s), false);
@@ -263,6 +263,7 @@ mod tests {
     use super::*;
     use crate::lifecycle::notice::Freeze;
     use crate::lifecycle::state::Serving;
+    use crate::schema::kind::Kind;
 
     #[test]
     fn what_is_told_of_a_change_becomes_its_metrics() {
@@ -270,10 +271,11 @@ mod tests {
         let table = "d.a\"b".to_owned();
         for notice in [
             Notice::Started { id: 7, table, state: State::Planned },
-            Notice::Entered { state: State::Copying },
+            Notice::Entered { kind: Kind::Alter, state: State::Copying },
             Notice::Copied { rows: 10, estimate: 20, rows_per_s: 5.0, eta_s: None },
             Notice::Behind { seconds: 3 },
             Notice::Swapped {
+                kind: Kind::Alter,
                 serving: Serving::New,
                 freeze: Some(Freeze { freeze_ms: 12.5, ..Freeze::default() }),
             },
@@ -300,7 +302,7 @@ mod tests {
         metrics.hear(7, &Notice::Started { id: 7, table: "d.t".into(), state: State::Revertible });
         metrics.hear(7, &Notice::Following { changes: 1 });
         assert!(metrics.text().contains("rsc_change_applied_changes_total{change=\"7\",table=\"d.t\"} 100"));
-        metrics.hear(7, &Notice::Entered { state: State::Completed });
+        metrics.hear(7, &Notice::Entered { kind: Kind::Alter, state: State::Completed });
         assert_eq!(metrics.driven(), Vec::<u64>::new());
         assert!(metrics.text().contains("state=\"completed\"} 1"));
     }

@@ -122,7 +122,7 @@ fn log(change: u64, notice: &Notice) {
         (Notice::Blocked { .. } | Notice::BinlogsShort(_) | Notice::Retrying { .. }, Some(text)) => {
             tracing::warn!(target: "rsc::told", change, event, "{}", text.trim());
         }
-        (Notice::Entered { state }, None) => {
+        (Notice::Entered { state, .. }, None) => {
             tracing::info!(target: "rsc::told", change, event, state = state.name(), "{}", state.name());
         }
         (_, Some(text)) => tracing::info!(target: "rsc::told", change, event, "{}", text.trim()),

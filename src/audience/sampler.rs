@@ -8,8 +8,10 @@ use tokio::task::JoinHandle;
 
 use super::hooks::Hooks;
 use super::metrics::{Metrics, Sample};
+use crate::engine;
 use crate::journal::store::{self, StoreError};
 use crate::journal::verification;
+use crate::lifecycle::state::State;
 use crate::lifecycle::verdict::{Signs, verdict};
 use crate::mysql::losses;
 use crate::session::Session;
@@ -63,7 +65,17 @@ async fn look_at(
         return Ok(());
     }
     let ledger = losses::totals(session, id).await?;
+    let serving = change.serving;
+    let in_the_way = match change.state {
+        State::Revertible | State::Reverted if change.options.kind.whole() => {
+            engine::whole::in_the_way(session, &change, serving.other()).await?.map(|told| told.what)
+        }
+        _ => None,
+    };
     let signs = Signs {
+        kind: change.options.kind,
+        serving: Some(serving),
+        in_the_way,
         state: change.state,
         reason: change.reason.as_deref(),
         // This process drives it.

@@ -13,6 +13,7 @@ mod migrate;
 mod plan;
 mod status;
 mod verify;
+mod whole;
 
 use std::sync::Arc;
 

@@ -8,3 +8,4 @@ pub mod state;
 pub mod step;
 pub mod verdict;
 pub mod verification;
+pub mod whole;

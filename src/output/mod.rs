@@ -10,6 +10,7 @@ mod losses;
 mod plan;
 mod text;
 mod verification;
+mod whole;
 
 use std::io::Write;
 use std::sync::Mutex;
@@ -135,6 +136,14 @@ impl Printer {
     /// What another program reads, as it is.
     pub fn raw(&self, text: &[u8]) {
         let _ = std::io::stdout().write_all(text);
+    }
+
+    /// What was asked for is so already.
+    pub fn nothing_to_do(&self, table: &str, why: &str) {
+        match self.format {
+            Format::Json => self.line(&json!({ "event": "nothing_to_do", "table": table, "why": why })),
+            Format::Text => put(&format!("nothing to do: {why}")),
+        }
     }
 
     /// Something the person should know that is no step of the change.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::whole;
 use crate::agent::Tale;
 use crate::error::Error;
 use crate::journal::record::{Change, Owner};
@@ -38,14 +39,18 @@ pub fn notice(notice: &Notice) -> Option<String> {
             State::Planned => format!("change {id} on {table}"),
             state => format!("change {id} on {table}, going on from: {}", state_in_words(*state)),
         },
-        Notice::Entered { state } => match state {
+        Notice::Entered { kind, state } if kind.whole() => return whole::entered(*state).map(str::to_owned),
+        Notice::Entered { kind: _, state } => match state {
             State::Copying => "  the new table is made; copying".into(),
             State::Indexing => "  building the indexes; the stream waits for them".into(),
             State::Ready => "  ready; the tables are swapped at `rsc cutover`".into(),
             State::CuttingOver | State::Reverting | State::Reapplying => "  swapping the tables".into(),
             _ => return None,
         },
-        Notice::Swapped { serving, freeze } => {
+        Notice::Swapped { kind, serving, freeze } if kind.whole() => {
+            whole::renamed(*kind, *serving, freeze.as_ref())
+        }
+        Notice::Swapped { kind: _, serving, freeze } => {
             let which = match serving {
                 Serving::New => "the new schema serves",
                 Serving::Old => "the old schema serves",
@@ -55,8 +60,9 @@ pub fn notice(notice: &Notice) -> Option<String> {
                 None => format!("  swapped earlier: {which}"),
             }
         }
-        Notice::SwapMissed { why, blockers, again_in_s } => {
-            let mut lines = vec![format!("  not swapped yet: {why}; trying again in {again_in_s:.0} s")];
+        Notice::SwapMissed { kind, why, blockers, again_in_s } => {
+            let what = if kind.whole() { "renamed" } else { "swapped" };
+            let mut lines = vec![format!("  not {what} yet: {why}; trying again in {again_in_s:.0} s")];
             lines.extend(blockers.iter().map(blocker));
             lines.join("\n")
         }
@@ -125,7 +131,7 @@ pub(super) fn blocker(blocker: &Blocker) -> String {
 }
 
 pub fn done(change: &Change, hint: &str) -> String {
-    let what = match change.state {
+    let what = whole::done(change).unwrap_or_else(|| match change.state {
         State::Ready => format!("the new table of {} is ready; the old schema serves", change.table.plain()),
         State::Revertible => format!("the new schema of {} serves", change.table.plain()),
         State::Reverted => format!("the old schema of {} serves", change.table.plain()),
@@ -141,12 +147,14 @@ pub fn done(change: &Change, hint: &str) -> String {
         }
         State::Cancelled => format!("{} is as it was; the new table is dropped", change.table.plain()),
         other => format!("{} is {}", change.table.plain(), state_in_words(other)),
-    };
+    });
     let what = if change.paused { format!("paused; {what}") } else { what };
     let freeze = match (change.state, change.freeze_ms) {
         (State::Completed, Some(ms)) if change.options.in_place.is_some() => {
             format!(" (writers waited {ms:.1} ms at most)")
         }
+        // Nobody waits for a table that is not there.
+        (State::Revertible | State::Reverted, Some(_)) if whole::is_there(change) => String::new(),
         (State::Revertible | State::Reverted, Some(ms)) => format!(" (writers waited {ms:.1} ms)"),
         _ => String::new(),
     };
@@ -214,10 +222,15 @@ pub fn status(report: &StatusReport<'_>, width: usize) -> String {
         |name: &str, value: String| lines.extend(labelled(&format!("  {name:<10} "), &value, width));
     field("statement", one_line(&change.statement, 200));
     if let Some(serving) = report.serving {
-        field("serving", format!("{} schema", serving.name()));
+        match change.options.kind.whole() {
+            true => field("table", whole::place(change, serving)),
+            false => field("serving", format!("{} schema", serving.name())),
+        }
     }
     field("revert", report.verdict.to_string());
-    if let Some(reason) = &change.reason {
+    // Of a table as a whole the verdict says what is in the way now; the reason is that of the last attempt.
+    let attempted = change.options.kind.whole() && change.state.settled() && !change.state.ended();
+    if let Some(reason) = change.reason.as_ref().filter(|_| !attempted) {
         field("reason", reason.clone());
     }
     if report.ledger != Totals::default() {
@@ -234,12 +247,13 @@ pub fn status(report: &StatusReport<'_>, width: usize) -> String {
         field("binlogs", binlogs_short(shortage));
     }
     field("owner", owner(report.owner));
-    if !change.state.settled() {
+    if !change.state.settled() && !change.options.kind.whole() {
         let (copied, estimate) = (count(report.rows_copied), count(change.rows_estimate));
         field("copied", format!("{copied} of about {estimate} rows"));
     }
     if let Some(ms) = change.freeze_ms {
-        field("freeze", format!("{ms:.1} ms at the last swap"));
+        let last = if change.options.kind.whole() { "rename" } else { "swap" };
+        field("freeze", format!("{ms:.1} ms at the last {last}"));
     }
     if let (false, Some(end)) = (change.state.ended(), &change.window_ends_at) {
         field("window", format!("a revert is possible until {} UTC", end.split('.').next().unwrap_or(end)));

@@ -8,6 +8,9 @@ mod command_line;
 mod concurrent_writers;
 mod configuration;
 mod conversions;
+mod create_drop;
+#[cfg(debug_assertions)]
+mod create_drop_faults;
 mod cutover;
 mod detection;
 #[cfg(debug_assertions)]
