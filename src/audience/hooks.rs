@@ -31,6 +31,7 @@ pub enum Hook {
     VerdictChange,
     Failure,
     Complete,
+    Throttled,
 }
 
 impl Hook {
@@ -43,6 +44,7 @@ impl Hook {
             Hook::VerdictChange => "verdict-change",
             Hook::Failure => "failure",
             Hook::Complete => "complete",
+            Hook::Throttled => "throttled",
         }
     }
 }
@@ -75,6 +77,7 @@ impl Known {
                     _ => None,
                 }
             }
+            Notice::Throttled { news: true, .. } => Some(Hook::Throttled),
             Notice::Swapped { serving: Serving::Old, .. } => {
                 (self.was_reverted, self.failure) = (true, None);
                 Some(Hook::Revert)
@@ -120,6 +123,7 @@ impl Hooks {
             (Hook::VerdictChange, &hooks.on_verdict_change),
             (Hook::Failure, &hooks.on_failure),
             (Hook::Complete, &hooks.on_complete),
+            (Hook::Throttled, &hooks.on_throttled),
         ];
         let commands: HashMap<Hook, String> =
             commands.into_iter().filter_map(|(hook, command)| Some((hook, command.clone()?))).collect();

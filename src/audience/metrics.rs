@@ -70,6 +70,7 @@ struct Row {
     parked: Option<u64>,
     losses: Option<u64>,
     freeze_s: Option<f64>,
+    throttled: Vec<String>,
     swaps_missed: u64,
     retries: u64,
     window_left_s: Option<f64>,
@@ -198,6 +199,8 @@ impl Row {
             }
             Notice::SwapMissed { .. } => self.swaps_missed += 1,
             Notice::Retrying { .. } => self.retries += 1,
+            Notice::Throttled { kinds, .. } => self.throttled.clone_from(kinds),
+            Notice::Unthrottled { .. } => self.throttled.clear(),
             Notice::Paused => self.paused = true,
             Notice::Parked { rows } => self.parked = Some(*rows),
             Notice::Verified(found) => self.verification = found.outcome,
@@ -207,6 +210,9 @@ impl Row {
             | Notice::Asked { .. }
             | Notice::Truncated
             | Notice::TakenBack { .. }
+            | Notice::CutoverWaits { .. }
+            | Notice::Killed(_)
+            | Notice::LimitsSet { .. }
             | Notice::BinlogsShort(_)
             | Notice::Blocked { .. } => {}
         }
@@ -216,6 +222,7 @@ impl Row {
         self.state = Some(state);
         if state != State::Copying {
             self.rows_per_s = None;
+            self.throttled.clear();
         }
         if state.ended() {
             (self.ended, self.driven, self.lag_s) = (Some(Instant::now()), false, None);
@@ -241,6 +248,10 @@ impl Row {
             "rsc_change_copy_rows_per_second" => plain(self.rows_per_s),
             "rsc_change_lag_seconds" => count(self.lag_s),
             "rsc_change_applied_changes_total" => count(Some(self.applied.0 + self.applied.1)),
+            "rsc_change_throttled" => {
+                let reason = |reason: &String| (Some(("reason", reason.clone())), 1.0);
+                self.throttled.iter().map(reason).collect()
+            }
             "rsc_change_parked_rows" => count(self.parked),
             "rsc_change_lost_values" => count(self.losses),
             "rsc_change_freeze_seconds" => plain(self.freeze_s),
@@ -265,6 +276,11 @@ mod tests {
     use crate::lifecycle::state::Serving;
     use crate::schema::kind::Kind;
 
+    fn throttled(kinds: &[&str]) -> Notice {
+        let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+        Notice::Throttled { reasons: kinds.clone(), kinds, lag_ms: None, for_s: 1.0, news: true }
+    }
+
     #[test]
     fn what_is_told_of_a_change_becomes_its_metrics() {
         let metrics = Metrics::new();
@@ -274,6 +290,7 @@ mod tests {
             Notice::Entered { kind: Kind::Alter, state: State::Copying },
             Notice::Copied { rows: 10, estimate: 20, rows_per_s: 5.0, eta_s: None },
             Notice::Behind { seconds: 3 },
+            throttled(&["lag r1:3306", "query"]),
             Notice::Swapped {
                 kind: Kind::Alter,
                 serving: Serving::New,
@@ -291,6 +308,8 @@ mod tests {
             format!("rsc_change_rows_copied{{{own}}} 10"),
             format!("rsc_change_copy_rows_per_second{{{own}}} 5"),
             format!("rsc_change_lag_seconds{{{own}}} 0"),
+            format!("rsc_change_throttled{{{own},reason=\"lag r1:3306\"}} 1"),
+            format!("rsc_change_throttled{{{own},reason=\"query\"}} 1"),
             format!("rsc_change_freeze_seconds{{{own}}} 0.0125"),
             format!("rsc_change_parked_rows{{{own}}} 2"),
             format!("rsc_change_applied_changes_total{{{own}}} 99"),
@@ -298,6 +317,8 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "no {line}:\n{text}");
         }
+        metrics.hear(7, &Notice::Unthrottled { after_s: 1.0 });
+        assert!(!metrics.text().contains("rsc_change_throttled{"), "{}", metrics.text());
         // A second engine of this process counts from the beginning.
         metrics.hear(7, &Notice::Started { id: 7, table: "d.t".into(), state: State::Revertible });
         metrics.hear(7, &Notice::Following { changes: 1 });

@@ -6,11 +6,13 @@ mod compensate;
 mod config;
 mod in_place;
 mod judgement;
+mod limits;
 mod list;
 mod losses;
 mod manual;
 mod migrate;
 mod plan;
+mod set;
 mod status;
 mod verify;
 mod whole;
@@ -86,6 +88,7 @@ async fn obey(context: &Context, command: &Command, database: Option<&str>) -> R
         Command::Resume(id) => asking::run(context, id.id, Verb::Resume).await,
         Command::Agent(options) => agent::run(context, options).await,
         Command::Verify(options) => verify::run(context, options).await,
+        Command::Set(options) => set::run(context, options).await,
         Command::Losses(options) => losses::run(context, options).await,
         Command::List => list::run(context).await,
         Command::Status(id) => status::run(context, id.id).await,

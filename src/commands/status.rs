@@ -1,12 +1,14 @@
 //! `rsc status <id>`: where a change stands, who drives it, whether it can be taken back, and what to type.
 
+use std::time::Duration;
+
 use super::{Context, sql_error, store_error};
 use crate::engine::{self, sides};
 use crate::error::{Error, Told};
 use crate::journal::fence;
 use crate::journal::record::Change;
 use crate::journal::store::{self, StoreError};
-use crate::journal::verification;
+use crate::journal::{throttle, verification};
 use crate::lifecycle;
 use crate::lifecycle::retention::Shortage;
 use crate::lifecycle::state::State;
@@ -51,6 +53,11 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
         true => shortage(context, &mut session, id).await?,
         false => None,
     };
+    let throttle = match owner_alive {
+        true => throttle::now(&mut session, id).await.map_err(sql_error)?,
+        false => None,
+    };
+    let cutover_waits = cutover_waits(&mut session, &change).await?;
     let in_the_way = match (change.state, serving) {
         (State::Revertible | State::Reverted, Some(serving)) if whole => {
             let found = engine::whole::in_the_way(&mut session, &change, serving.other()).await;
@@ -81,10 +88,22 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
         ledger,
         verification: verified.as_ref(),
         shortage,
+        throttle: throttle.as_ref(),
+        cutover_waits,
         events: &events,
         next: next(&change, owner_alive, ledger),
     });
     Ok(())
+}
+
+/// Until a window for the first swap opens, if it is what the change waits for.
+async fn cutover_waits(session: &mut Session, change: &Change) -> Result<Option<(Duration, String)>, Error> {
+    if change.state != State::Ready || change.options.postpone_cutover {
+        return Ok(None);
+    }
+    let now = session.text("SELECT UNIX_TIMESTAMP()").await.map_err(sql_error)?;
+    let now = now.and_then(|now| now.parse().ok()).unwrap_or(0);
+    Ok(change.options.limits.window_closed(now))
 }
 
 /// Everything that was purged had been applied.

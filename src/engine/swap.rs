@@ -21,10 +21,11 @@ use std::time::{Duration, Instant};
 use super::line::Line;
 use super::trouble::Trouble;
 use crate::journal::store;
-use crate::lifecycle::notice::{Blocker, Freeze};
+use crate::lifecycle::notice::{Blocker, Freeze, Notice};
 use crate::mysql::apply::CommitAt;
 use crate::mysql::inspect;
-use crate::mysql::swap::{Swap, blockers};
+use crate::mysql::swap::{self, Swap, blockers};
+use crate::session::Session;
 
 /// The application is not made to wait longer than this for the last of the stream. Below
 /// [`IDLE_MAX_S`](crate::mysql::swap::IDLE_MAX_S).
@@ -36,20 +37,29 @@ pub enum Attempt {
     Missed {
         why: String,
         blockers: Vec<Blocker>,
+        /// Somebody was seen before the locks were asked for, so nobody was made to wait.
+        unnoticed: bool,
     },
 }
 
 impl Line {
-    /// Tries once to swap. When it has happened, and is on record, the stream is to be [turned](Line::turn).
-    pub async fn swap(&mut self, accept_parked: bool) -> Result<Attempt, Trouble> {
+    /// Tries once to swap. When it has happened, and is on record, the stream is to be [turned](Line::turn). With `force`,
+    /// applications that keep the table from being locked are ended.
+    pub async fn swap(&mut self, accept_parked: bool, force: bool) -> Result<Attempt, Trouble> {
         let swap = self.sides.swap(self.change.id);
-        if let Some(attempt) = self.someone_in_the_way(&swap).await? {
-            return Ok(attempt);
+        let mut in_the_way = self.someone_in_the_way(&swap).await;
+        if force {
+            let applications = in_the_way.extract_if(.., |blocker| blocker.application).collect();
+            self.end(applications).await?;
+        }
+        if !in_the_way.is_empty() {
+            let why = "a long transaction is using the table".into();
+            return Ok(Attempt::Missed { why, blockers: in_the_way, unnoticed: true });
         }
         self.raise_auto_increment(&swap).await?;
         self.catch_up_with_server().await?;
         let asked = Instant::now();
-        match self.lock(&swap).await {
+        match self.lock(&swap, force).await {
             Ok(()) => {}
             Err(Trouble::Locked(_)) => {
                 swap.relax(self.applier.session()).await?;
@@ -74,9 +84,32 @@ impl Line {
         }
     }
 
-    async fn lock(&mut self, swap: &Swap) -> Result<(), Trouble> {
-        let seconds = self.change.options.cutover_lock_timeout_s;
-        swap.lock(self.applier.session(), seconds).await.map_err(Trouble::from)
+    /// Who begins after the locks were asked for waits for them. So whoever still has the table after half of the time
+    /// had it before, and is what the locks, and all others, wait for.
+    async fn lock(&mut self, swap: &Swap, force: bool) -> Result<(), Trouble> {
+        let patience = self.change.options.limits.cutover_lock_timeout;
+        let lock = swap.lock(self.applier.session(), patience.as_secs());
+        if !force {
+            return lock.await.map_err(Trouble::from);
+        }
+        let mut lock = Box::pin(lock);
+        if let Ok(locked) = tokio::time::timeout(patience / 2, &mut lock).await {
+            return locked.map_err(Trouble::from);
+        }
+        let holders = blockers(&mut self.control, &swap.live).await;
+        let (ended, locked) = tokio::join!(end(&mut self.control, self.change.id, holders), &mut lock);
+        drop(lock);
+        for blocker in ended? {
+            self.tell(Notice::Killed(blocker));
+        }
+        locked.map_err(Trouble::from)
+    }
+
+    async fn end(&mut self, holders: Vec<Blocker>) -> Result<(), Trouble> {
+        for blocker in end(&mut self.control, self.change.id, holders).await? {
+            self.tell(Notice::Killed(blocker));
+        }
+        Ok(())
     }
 
     async fn under_lock(&mut self, swap: &Swap, accept_parked: bool) -> Result<Freeze, Trouble> {
@@ -108,22 +141,16 @@ impl Line {
     }
 
     /// A stalled attempt to lock stalls the application as well, so one that must fail is not made.
-    async fn someone_in_the_way(&mut self, swap: &Swap) -> Result<Option<Attempt>, Trouble> {
-        let patience = self.change.options.cutover_lock_timeout_s;
-        let found: Vec<Blocker> = blockers(&mut self.control, &swap.live)
-            .await
-            .into_iter()
-            .filter(|b| b.seconds > patience)
-            .collect();
-        Ok((!found.is_empty()).then(|| Attempt::Missed {
-            why: "a long transaction is using the table".into(),
-            blockers: found,
-        }))
+    async fn someone_in_the_way(&mut self, swap: &Swap) -> Vec<Blocker> {
+        let patience = self.change.options.limits.cutover_lock_timeout.as_secs();
+        let mut found = blockers(&mut self.control, &swap.live).await;
+        found.retain(|blocker| blocker.seconds >= patience);
+        found
     }
 
     async fn missed(&mut self, swap: &Swap, why: String) -> Result<Attempt, Trouble> {
         let found = blockers(&mut self.control, &swap.live).await;
-        Ok(Attempt::Missed { why, blockers: found })
+        Ok(Attempt::Missed { why, blockers: found, unnoticed: false })
     }
 
     async fn after_failure(&mut self, swap: &Swap, trouble: Trouble) -> Result<Attempt, Trouble> {
@@ -172,6 +199,19 @@ impl Line {
         self.reader.watch(self.sides.watched());
         self.renew_ledger().await
     }
+}
+
+/// Ends those of applications, each on record before; returns those that were.
+async fn end(session: &mut Session, change: u64, holders: Vec<Blocker>) -> Result<Vec<Blocker>, Trouble> {
+    let mut ended = Vec::new();
+    for blocker in holders.into_iter().filter(|blocker| blocker.application) {
+        let detail = serde_json::to_value(&blocker).unwrap_or_default();
+        store::record_event(session, change, "killed", &detail).await?;
+        if swap::kill(session, &blocker).await? {
+            ended.push(blocker);
+        }
+    }
+    Ok(ended)
 }
 
 fn milliseconds(time: Duration) -> f64 {

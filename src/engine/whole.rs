@@ -191,7 +191,7 @@ impl Driver<'_> {
             }
             match self.try_move(to).await? {
                 Attempt::Swapped(freeze) => return self.swapped(to, freeze).await,
-                Attempt::Missed { why, blockers } => {
+                Attempt::Missed { why, blockers, .. } => {
                     let (kind, again_in_s) = (self.change.options.kind, pause.as_secs_f64());
                     self.tell(Notice::SwapMissed { kind, why, blockers, again_in_s });
                 }
@@ -208,7 +208,7 @@ impl Driver<'_> {
         }
         let (from, name) = names(&self.change, to);
         let moved = Move { from, to: name, stream: self.change.stream_table(), mark: mark(self.change.id) };
-        let patience = self.change.options.cutover_lock_timeout_s;
+        let patience = self.change.options.limits.cutover_lock_timeout.as_secs();
         // Whoever comes behind a lock that is waited for waits as well, so one that must fail is not asked for.
         let mut found = blockers(&mut self.session, &moved.from).await;
         found.retain(|blocker| blocker.seconds > patience);
@@ -216,6 +216,7 @@ impl Driver<'_> {
             return Ok(Attempt::Missed {
                 why: "a long transaction is using the table".into(),
                 blockers: found,
+                unnoticed: true,
             });
         }
         let mut session = Session::open(&self.job.server).await?;
@@ -224,7 +225,8 @@ impl Driver<'_> {
             Ok(()) => {}
             Err(error) if error.remedy() == Remedy::Again => {
                 let blockers = blockers(&mut self.session, &moved.from).await;
-                return Ok(Attempt::Missed { why: "the table was in use".into(), blockers });
+                let why = "the table was in use".into();
+                return Ok(Attempt::Missed { why, blockers, unnoticed: false });
             }
             Err(error) => return Err(self.not_moved(error, &moved)),
         }

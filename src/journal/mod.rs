@@ -20,4 +20,5 @@
 pub mod fence;
 pub mod record;
 pub mod store;
+pub mod throttle;
 pub mod verification;

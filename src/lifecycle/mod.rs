@@ -6,6 +6,8 @@ pub mod notice;
 pub mod retention;
 pub mod state;
 pub mod step;
+pub mod throttle;
 pub mod verdict;
 pub mod verification;
 pub mod whole;
+pub mod window;

@@ -48,6 +48,17 @@ pub fn notice(notice: &Notice) -> Value {
         Notice::Retrying { why, again_in_s } => {
             json!({ "event": "retrying", "why": why, "again_in_s": again_in_s })
         }
+        Notice::Throttled { reasons, kinds: _, lag_ms, for_s, news: _ } => {
+            json!({ "event": "throttled", "reasons": reasons, "lag_ms": lag_ms, "for_s": for_s })
+        }
+        Notice::Unthrottled { after_s } => json!({ "event": "unthrottled", "after_s": after_s }),
+        Notice::CutoverWaits { windows, opens_in_s } => {
+            json!({ "event": "cutover_waits", "windows": windows, "opens_in_s": opens_in_s })
+        }
+        Notice::Killed(blocker) => json!({ "event": "killed", "blocker": blocker }),
+        Notice::LimitsSet { by, settings } => {
+            json!({ "event": "limits_set", "by": by, "settings": settings })
+        }
         Notice::Paused => json!({ "event": "paused" }),
         Notice::Truncated => json!({ "event": "truncated" }),
         Notice::Parked { rows } => json!({ "event": "parked", "rows": rows }),
@@ -111,8 +122,24 @@ pub fn status(report: &StatusReport<'_>) -> Value {
     value["ledger"] = json!({ "parked_rows": report.ledger.parked, "lost_values": report.ledger.losses });
     value["verification"] = report.verification.map_or(Value::Null, on_record);
     value["binlogs_short"] = json!(report.shortage);
+    value["throttle"] = report.throttle.as_ref().map_or(Value::Null, |now| {
+        json!({
+            "throttled": now.throttled, "reasons": now.reasons, "since": now.since, "for_s": now.for_s,
+            "lag_ms": now.lag_ms,
+        })
+    });
+    value["cutover_waits"] = report
+        .cutover_waits
+        .as_ref()
+        .map_or(Value::Null, |(wait, windows)| json!({ "windows": windows, "opens_in_s": wait.as_secs() }));
+    value["limits"] = limits(report.change);
     value["next"] = report.next.clone().into();
     value
+}
+
+/// All limits of a change, by name.
+pub fn limits(change: &Change) -> Value {
+    change.options.limits.all().into_iter().map(|(name, text)| (name.to_owned(), Value::from(text))).collect()
 }
 
 fn verified(found: &Verification) -> Value {

@@ -100,6 +100,15 @@ impl Printer {
         }
     }
 
+    pub fn limits(&self, change: &Change) {
+        match self.format {
+            Format::Json => self.line(&json!({
+                "event": "limits", "id": change.id, "limits": json::limits(change),
+            })),
+            Format::Text => put(&text::limits(change)),
+        }
+    }
+
     pub fn plan(&self, report: &PlanReport) {
         match self.format {
             Format::Json => self.line(&plan::json(report)),

@@ -6,6 +6,7 @@ use super::whole;
 use crate::agent::Tale;
 use crate::error::Error;
 use crate::journal::record::{Change, Owner};
+use crate::journal::throttle::Now;
 use crate::lifecycle::notice::{Blocker, Notice};
 use crate::lifecycle::retention::Shortage;
 use crate::lifecycle::state::{Serving, State};
@@ -28,6 +29,10 @@ pub struct StatusReport<'a> {
     pub shortage: Option<Shortage>,
     /// When, what, detail.
     pub events: &'a [(String, String, String)],
+    /// What throttles it, if a process looks at that.
+    pub throttle: Option<&'a Now>,
+    /// Until a window for the first swap opens, and what the windows are.
+    pub cutover_waits: Option<(Duration, String)>,
     /// Commands that make sense now.
     pub next: Vec<String>,
 }
@@ -43,7 +48,7 @@ pub fn notice(notice: &Notice) -> Option<String> {
         Notice::Entered { kind: _, state } => match state {
             State::Copying => "  the new table is made; copying".into(),
             State::Indexing => "  building the indexes; the stream waits for them".into(),
-            State::Ready => "  ready; the tables are swapped at `rsc cutover`".into(),
+            State::Ready => "  ready to swap the tables".into(),
             State::CuttingOver | State::Reverting | State::Reapplying => "  swapping the tables".into(),
             _ => return None,
         },
@@ -71,6 +76,16 @@ pub fn notice(notice: &Notice) -> Option<String> {
             format!("  {} asked for {}: {answer}", by, verb.name())
         }
         Notice::Retrying { why, again_in_s } => format!("  {why}; trying again in {again_in_s:.1} s"),
+        Notice::Throttled { news: false, .. } => return None,
+        Notice::Throttled { reasons, .. } => format!("  throttled: {}", reasons.join("; ")),
+        Notice::Unthrottled { after_s } => format!("  not throttled any more, after {after_s:.1} s"),
+        Notice::CutoverWaits { windows, opens_in_s } => {
+            format!("  the cut-over {}", cutover_waits(windows, Duration::from_secs(*opens_in_s)))
+        }
+        Notice::Killed(ended) => {
+            format!("  ended, as it kept the table from being swapped:\n{}", blocker(ended))
+        }
+        Notice::LimitsSet { by, settings } => format!("  {by} set {}", settings.join(", ")),
         Notice::Paused => "  paused".into(),
         Notice::Truncated => "  the table was truncated; the other one is, too".into(),
         Notice::Parked { rows: 0 } => "  the old schema can hold all rows again".into(),
@@ -123,7 +138,12 @@ fn binlogs_short(shortage: Shortage) -> String {
 }
 
 pub(super) fn blocker(blocker: &Blocker) -> String {
-    let doing = if blocker.query.is_empty() { "an open transaction" } else { blocker.query.as_str() };
+    let query = one_line(&blocker.query, 120);
+    let doing = match (blocker.idle, query.is_empty()) {
+        (_, true) => "an open transaction".to_owned(),
+        (true, false) => format!("an open transaction, after: {query}"),
+        (false, false) => query,
+    };
     format!(
         "    connection {} of {}@{}, {} s: {doing}",
         blocker.connection, blocker.user, blocker.host, blocker.seconds
@@ -162,6 +182,20 @@ pub fn done(change: &Change, hint: &str) -> String {
     let hints = hint.split("; ").filter(|hint| !hint.is_empty());
     lines.extend(hints.map(|hint| format!("      {hint}")));
     lines.join("\n")
+}
+
+fn cutover_waits(windows: &str, wait: Duration) -> String {
+    format!("waits for {windows}, in {}; `rsc cutover` makes it at once", duration(wait))
+}
+
+/// As they are typed.
+pub fn limits(change: &Change) -> String {
+    let limits = change.options.limits.all();
+    let lines = limits.iter().map(|(name, text)| match text.contains(' ') {
+        true => format!("{name}=\"{text}\""),
+        false => format!("{name}={text}"),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The statement comes last and is cut where the terminal ends.
@@ -242,6 +276,16 @@ pub fn status(report: &StatusReport<'_>, width: usize) -> String {
         let result = super::verification::result(found);
         let result = result.trim_start_matches("verified: ");
         field("verify", format!("{result}, {} UTC", at.split('.').next().unwrap_or(at)));
+    }
+    if let Some(now) = report.throttle.filter(|now| now.throttled) {
+        let time = duration(Duration::from_secs_f64(now.for_s.unwrap_or(0.0).max(0.0)));
+        field("throttled", format!("for {time}: {}", now.reasons.join("; ")));
+    }
+    if let Some(lag) = report.throttle.and_then(|now| now.lag_ms) {
+        field("lag", format!("{lag:.0} ms, of the replica that is furthest behind"));
+    }
+    if let Some((wait, windows)) = &report.cutover_waits {
+        field("cut-over", cutover_waits(windows, *wait));
     }
     if let Some(shortage) = report.shortage {
         field("binlogs", binlogs_short(shortage));

@@ -96,6 +96,23 @@ async fn each_step_of_a_change_calls_its_hook_with_the_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_has_to_wait_calls_the_hook_for_it() {
+    let mut table = Table::create("id int PRIMARY KEY, title int").await;
+    table.run("INSERT INTO t VALUES (1, 7), (2, 7)").await;
+    let diary = Diary::new();
+    let flag = diary.folder.path().join("flag");
+    fs::write(&flag, "").unwrap();
+    let hooked = ["--throttle-flag-file", flag.to_str().unwrap(), "--on-throttled", &diary.entry()];
+    let waiting = rsc(shared(), &[&migrate(&table, "DROP COLUMN title")[..], &hooked].concat()).start();
+    diary.says("throttled").await;
+    let event = diary.event("throttled");
+    assert!(event["reasons"][0].as_str().unwrap().contains("the flag file"), "{event:#}");
+    fs::remove_file(&flag).unwrap();
+    waiting.ended().await.well();
+    assert_eq!(diary.called(), ["throttled"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_fails_calls_the_hook_for_it_and_one_that_is_refused_does_not() {
     let mut table = Table::create("id int PRIMARY KEY, title int").await;
     table.run("INSERT INTO t VALUES (1, 7), (2, 7)").await;

@@ -12,6 +12,7 @@ mod create_drop;
 #[cfg(debug_assertions)]
 mod create_drop_faults;
 mod cutover;
+mod cutover_control;
 mod detection;
 #[cfg(debug_assertions)]
 mod every_type;
@@ -44,6 +45,7 @@ mod retention;
 mod row_images;
 mod soak;
 mod support;
+mod throttle;
 mod tidy;
 mod tls;
 mod unique_values;
