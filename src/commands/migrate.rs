@@ -107,12 +107,11 @@ async fn begin(
     mut options: Options,
     strategy: Strategy,
 ) -> Result<Option<u64>, Error> {
-    let whole_or_instant = Whole::read(asked.text).is_some() || strategy == Strategy::Instant;
     let timed = options.limits.cutover_between.is_some() || options.limits.force_cutover_after.is_some();
-    if whole_or_instant && timed {
+    if strategy == Strategy::Instant && timed {
         return Err(usage(
-            "--cutover-between and --force-cutover-after are for the swap of two tables, and this change has none: begin it \
-             when it may be made",
+            "--cutover-between and --force-cutover-after are for the swap of two tables, and --strategy instant has none: begin \
+             it when it may be made",
         ));
     }
     if let Some(read) = Whole::read(asked.text) {

@@ -53,11 +53,6 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
         true => shortage(context, &mut session, id).await?,
         false => None,
     };
-    let throttle = match owner_alive {
-        true => throttle::now(&mut session, id).await.map_err(sql_error)?,
-        false => None,
-    };
-    let cutover_waits = cutover_waits(&mut session, &change).await?;
     let in_the_way = match (change.state, serving) {
         (State::Revertible | State::Reverted, Some(serving)) if whole => {
             let found = engine::whole::in_the_way(&mut session, &change, serving.other()).await;
@@ -65,6 +60,11 @@ pub async fn run(context: &Context, id: u64) -> Result<(), Error> {
         }
         _ => None,
     };
+    let throttle = match owner_alive {
+        true => throttle::now(&mut session, id).await.map_err(sql_error)?,
+        false => None,
+    };
+    let cutover_waits = cutover_waits(&mut session, &change).await?;
     let signs = Signs {
         kind: change.options.kind,
         serving,

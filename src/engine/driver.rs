@@ -188,7 +188,7 @@ pub(super) struct Driver<'a> {
     /// When to verify without being asked.
     verify_at: Option<Instant>,
     /// Since the first attempt to swap that missed.
-    missed: Option<Instant>,
+    pub(super) missed: Option<Instant>,
     /// How often the operator wanted replicas to be looked for anew.
     anew: u32,
 }
@@ -293,17 +293,24 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn awaits_window(&self) -> bool {
+    pub(super) fn awaits_window(&self) -> bool {
         self.change.state == State::Ready && !self.change.options.postpone_cutover
     }
 
     /// Until a window for the first swap opens, and what the windows are. `None`: it may be made now.
-    async fn window_closed(&self, line: &mut Line) -> Result<Option<(Duration, String)>, Halt> {
+    pub(super) async fn window_closed(&mut self) -> Result<Option<(Duration, String)>, Halt> {
         let options = &self.change.options;
         if options.cutover_now || options.limits.cutover_between.is_none() {
             return Ok(None);
         }
-        Ok(options.limits.window_closed(line.now().await?))
+        let now = store::now_s(&mut self.session).await?;
+        Ok(self.change.options.limits.window_closed(now))
+    }
+
+    /// Whether applications that keep the table from being locked are ended now.
+    pub(super) fn forces(&self) -> bool {
+        let force = self.change.options.limits.force_cutover_after;
+        self.missed.zip(force).is_some_and(|(missed, after)| missed.elapsed() >= after)
     }
 
     pub(super) fn tell(&self, notice: Notice) {
@@ -485,7 +492,7 @@ impl<'a> Driver<'a> {
         if self.change.options.verify && !self.verified {
             return self.verify_first(line).await;
         }
-        let postponed = self.change.options.postpone_cutover || self.window_closed(line).await?.is_some();
+        let postponed = self.change.options.postpone_cutover || self.window_closed().await?.is_some();
         self.happens(&Event::CloseBehind { postponed }, Note::default()).await
     }
 
@@ -562,7 +569,7 @@ impl<'a> Driver<'a> {
             line.come_close().await?;
             if first {
                 line.leave().await?;
-                if self.window_closed(line).await?.is_some() {
+                if self.window_closed().await?.is_some() {
                     return self.happens(&Event::SwapMissed, Note::default()).await;
                 }
             }
@@ -573,9 +580,7 @@ impl<'a> Driver<'a> {
                     return self.take_back(Verb::Revert, no, Note::default()).await;
                 }
             }
-            let force = self.change.options.limits.force_cutover_after;
-            let force = self.missed.zip(force).is_some_and(|(missed, after)| missed.elapsed() >= after);
-            let (why, blockers, unnoticed) = match line.swap(accept_parked, force).await? {
+            let (why, blockers, unnoticed) = match line.swap(accept_parked, self.forces()).await? {
                 Attempt::Swapped(freeze) => {
                     self.missed = None;
                     self.swapped(to, freeze).await?;
@@ -592,8 +597,8 @@ impl<'a> Driver<'a> {
                 told.as_ref().is_some_and(|(at, who)| at.elapsed() < SWAP_PAUSE_MAX && *who == connections);
             if !unnoticed || !known {
                 told = Some((Instant::now(), connections));
-                let (kind, again_in_s) = (self.change.options.kind, again.as_secs_f64());
-                self.tell(Notice::SwapMissed { kind, why, blockers, again_in_s });
+                let kind = self.change.options.kind;
+                self.tell(Notice::SwapMissed { kind, why, blockers, again_in_s: again.as_secs_f64() });
             }
             line.follow_for(again).await?;
             if !unnoticed {
@@ -630,13 +635,13 @@ impl<'a> Driver<'a> {
         if self.change.state != State::Ready {
             line.rest().await?;
         }
-        self.tell_of_window(line).await?;
+        self.tell_of_window().await?;
         self.follow_on(line).await
     }
 
-    async fn tell_of_window(&self, line: &mut Line) -> Result<(), Halt> {
+    pub(super) async fn tell_of_window(&mut self) -> Result<(), Halt> {
         if self.awaits_window()
-            && let Some((wait, windows)) = self.window_closed(line).await?
+            && let Some((wait, windows)) = self.window_closed().await?
         {
             self.tell(Notice::CutoverWaits { windows, opens_in_s: wait.as_secs() });
         }
@@ -664,7 +669,7 @@ impl<'a> Driver<'a> {
             if checked.elapsed() >= WINDOW_CHECK {
                 checked = Instant::now();
                 self.reload().await?;
-                if self.awaits_window() && self.window_closed(line).await?.is_none() {
+                if self.awaits_window() && self.window_closed().await?.is_none() {
                     return self.happens(&Event::CutoverDue, Note::default()).await;
                 }
                 if self.change.window_over {

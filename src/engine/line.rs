@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::held::Held;
 use super::sides::Sides;
 use super::throttle::Throttle;
 use super::trouble::Trouble;
 use super::verify::Touched;
-use super::waiting::Held;
 use super::{Job, Onlooker};
 use crate::error::Told;
 use crate::journal::fence::{Fence, Ownership};
@@ -25,7 +25,7 @@ use crate::rows::coverage::Coverage;
 use crate::rows::gtid_set::{GtidSet, Source};
 use crate::rows::key_range::Frontier;
 use crate::rows::pacing::Pacing;
-use crate::session::{Session, SqlError, number};
+use crate::session::{Session, SqlError};
 use crate::settings::Server;
 
 /// Keys and rows that a window holds at most.
@@ -257,7 +257,7 @@ impl Line {
         // Nothing yet, or nobody can tell: then from now on.
         match stream::oldest_needed(&self.server, &self.position).await {
             Ok(Some(time)) => Ok(time),
-            Ok(None) | Err(_) => self.now().await,
+            Ok(None) | Err(_) => Ok(store::now_s(&mut self.control).await?),
         }
     }
 
@@ -268,7 +268,7 @@ impl Line {
         }
         self.binlogs_next = Instant::now() + BINLOGS_LOOK;
         let kept_s = retention::kept_s(&mut self.control).await?;
-        let short = shortage(self.now().await?, needed_since, kept_s);
+        let short = shortage(store::now_s(&mut self.control).await?, needed_since, kept_s);
         self.binlogs_short = short.is_some();
         if let Some(shortage) = short {
             self.binlogs_next = Instant::now() + BINLOGS_WARNED;
@@ -280,12 +280,6 @@ impl Line {
     /// How far the last event is behind the server's clock, in seconds.
     pub async fn behind(&mut self) -> Result<u64, Trouble> {
         let event = u64::from(self.reader.event_time());
-        Ok(if event == 0 { 0 } else { self.now().await?.saturating_sub(event) })
-    }
-
-    /// The server's clock.
-    pub async fn now(&mut self) -> Result<u64, Trouble> {
-        let row = self.control.first("SELECT UNIX_TIMESTAMP()").await?;
-        Ok(row.and_then(|row| number(&row, 0)).unwrap_or(0))
+        Ok(if event == 0 { 0 } else { store::now_s(&mut self.control).await?.saturating_sub(event) })
     }
 }

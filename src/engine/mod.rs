@@ -2,15 +2,16 @@
 //!
 //! `driver` takes the state from the journal, does the work of that state, and lets
 //! [`step`](crate::lifecycle::step::step) choose the next. `line` holds the connections while rows move,
-//! `in_place` lets the server do it, `whole` gives a table that comes or goes its other name, `rounds` copies and catches
-//! up, `indexing` builds what was left off, `verify` compares the tables, `swap` exchanges them; `throttle` looks whether
-//! all that may go on, and `waiting` waits until it may. Whoever has a change's id can [`run`] it: the
+//! `in_place` lets the server do it, `whole` gives a table that comes or goes its other name, `rounds` copies and catches up,
+//! `indexing` builds what was left off, `verify` compares the tables, `swap` exchanges them; `throttle` looks whether all that
+//! may go on, and `held` waits while it may not. Whoever has a change's id can [`run`] it: the
 //! command that started it, a later command, or a long-lived agent. Nothing is handed from one to the next but
 //! what is on the server.
 
 mod backoff;
 mod driver;
 mod halt;
+mod held;
 mod in_place;
 mod indexing;
 mod line;
@@ -22,7 +23,6 @@ mod throttle;
 mod trouble;
 mod verify;
 mod wait;
-mod waiting;
 pub mod whole;
 
 use std::sync::Arc;

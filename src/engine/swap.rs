@@ -25,7 +25,8 @@ use crate::lifecycle::notice::{Blocker, Freeze, Notice};
 use crate::mysql::apply::CommitAt;
 use crate::mysql::inspect;
 use crate::mysql::swap::{self, Swap, blockers};
-use crate::session::Session;
+use crate::schema::table::TableName;
+use crate::session::{Session, SqlError};
 
 /// The application is not made to wait longer than this for the last of the stream. Below
 /// [`IDLE_MAX_S`](crate::mysql::swap::IDLE_MAX_S).
@@ -84,22 +85,12 @@ impl Line {
         }
     }
 
-    /// Who begins after the locks were asked for waits for them. So whoever still has the table after half of the time
-    /// had it before, and is what the locks, and all others, wait for.
     async fn lock(&mut self, swap: &Swap, force: bool) -> Result<(), Trouble> {
         let patience = self.change.options.limits.cutover_lock_timeout;
         let lock = swap.lock(self.applier.session(), patience.as_secs());
-        if !force {
-            return lock.await.map_err(Trouble::from);
-        }
-        let mut lock = Box::pin(lock);
-        if let Ok(locked) = tokio::time::timeout(patience / 2, &mut lock).await {
-            return locked.map_err(Trouble::from);
-        }
-        let holders = blockers(&mut self.control, &swap.live).await;
-        let (ended, locked) = tokio::join!(end(&mut self.control, self.change.id, holders), &mut lock);
-        drop(lock);
-        for blocker in ended? {
+        let at = Contended { change: self.change.id, table: &swap.live, patience, force };
+        let (locked, ended) = at.lock(&mut self.control, lock).await?;
+        for blocker in ended {
             self.tell(Notice::Killed(blocker));
         }
         locked.map_err(Trouble::from)
@@ -201,8 +192,44 @@ impl Line {
     }
 }
 
+/// A table that is to be locked though others use it.
+pub(super) struct Contended<'a> {
+    pub change: u64,
+    pub table: &'a TableName,
+    pub patience: Duration,
+    /// Applications that keep it from being locked are ended.
+    pub force: bool,
+}
+
+impl Contended<'_> {
+    /// Waits for the lock; also returns who was ended for it.
+    ///
+    /// Who begins after the locks were asked for waits for them. So whoever still has the table after half of the time
+    /// had it before, and is what the locks, and all others, wait for.
+    pub async fn lock(
+        &self,
+        control: &mut Session,
+        lock: impl Future<Output = Result<(), SqlError>>,
+    ) -> Result<(Result<(), SqlError>, Vec<Blocker>), Trouble> {
+        let mut lock = Box::pin(lock);
+        if !self.force {
+            return Ok((lock.await, Vec::new()));
+        }
+        if let Ok(locked) = tokio::time::timeout(self.patience / 2, &mut lock).await {
+            return Ok((locked, Vec::new()));
+        }
+        let holders = blockers(control, self.table).await;
+        let (ended, locked) = tokio::join!(end(control, self.change, holders), &mut lock);
+        Ok((locked, ended?))
+    }
+}
+
 /// Ends those of applications, each on record before; returns those that were.
-async fn end(session: &mut Session, change: u64, holders: Vec<Blocker>) -> Result<Vec<Blocker>, Trouble> {
+pub(super) async fn end(
+    session: &mut Session,
+    change: u64,
+    holders: Vec<Blocker>,
+) -> Result<Vec<Blocker>, Trouble> {
     let mut ended = Vec::new();
     for blocker in holders.into_iter().filter(|blocker| blocker.application) {
         let detail = serde_json::to_value(&blocker).unwrap_or_default();

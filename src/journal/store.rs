@@ -120,6 +120,12 @@ pub async fn active(session: &mut Session, table: &TableName) -> Result<Option<C
     Ok(row.as_ref().map(Change::read).transpose()?)
 }
 
+/// The server's clock, in seconds since 1970.
+pub async fn now_s(session: &mut Session) -> Result<u64, SqlError> {
+    let row = session.first("SELECT UNIX_TIMESTAMP()").await?;
+    Ok(row.and_then(|row| number(&row, 0)).unwrap_or(0))
+}
+
 /// A change that is to be journaled.
 pub struct Begun<'a> {
     pub table: &'a TableName,

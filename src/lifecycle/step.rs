@@ -38,6 +38,8 @@ pub fn step(kind: Kind, state: State, event: &Event) -> Result<State, Refusal> {
         Event::IndexesBuilt if state == State::Indexing => State::CatchingUp,
         Event::CloseBehind { postponed: true } if state == State::CatchingUp => State::Ready,
         Event::CloseBehind { postponed: false } if state == State::CatchingUp => State::CuttingOver,
+        // There is nothing to catch up with.
+        Event::SwapMissed if state == State::CuttingOver && kind.whole() => State::Ready,
         Event::SwapMissed if state == State::CuttingOver => State::CatchingUp,
         Event::CutoverDue if state == State::Ready => State::CuttingOver,
         Event::Serves(serving) => serves(state, *serving),
