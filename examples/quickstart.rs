@@ -270,7 +270,7 @@ impl Rsc {
             command.env_remove(name);
         }
         // Nor is the person's ~/.my.cnf meant for this server.
-        command.env("RSC_DEFAULTS_FILE", "/dev/null").stdin(Stdio::null());
+        command.env("RSC_CONFIG", "/dev/null").env("RSC_DEFAULTS_FILE", "/dev/null").stdin(Stdio::null());
         command.args(["--port", &self.port.to_string(), "--user", "root"]).args(arguments);
         command
     }

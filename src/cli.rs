@@ -1,15 +1,18 @@
 //! The command line: what may be typed, and what it means for settings.
 
+pub mod configured;
+
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use configured::Settings;
+
 use crate::error::{Error, Told};
 use crate::lifecycle::throttle::limits::{Limit, Limits};
-use crate::settings::option_file;
-use crate::settings::profile::{self, Profile};
-use crate::settings::{Server, SslMode};
+use crate::settings::{Server, SslMode, may_be_this_machine};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -44,6 +47,18 @@ Examples:
   rsc --output json plan --database shop --table users --alter \"DROP COLUMN title\" \\
       --require-lossless --max-duration 2h";
 
+const SETTINGS: &str = "\
+Every option can also be set by environment (--batch-time: RSC_BATCH_TIME), in
+a profile or the defaults of rsc.toml, or in the group [rsc] of ~/.my.cnf. The
+first that has it wins: flag, environment, profile, defaults, option file.
+`rsc config` shows what is set, and where.";
+
+const COMPLETIONS: &str = "\
+Examples:
+  rsc completions bash > ~/.local/share/bash-completion/completions/rsc
+  rsc completions zsh > ~/.zfunc/_rsc
+  rsc completions fish > ~/.config/fish/completions/rsc.fish";
+
 const SET: &str = "\
 Takes effect within a second, and stays with the change.
 
@@ -59,20 +74,29 @@ Examples:
 #[command(
     name = "rsc",
     version,
-    max_term_width = 100,
+    max_term_width = 80,
     disable_help_flag = true,
-    disable_help_subcommand = true,
-    after_help = EXIT_CODES
+    after_help = format!("{SETTINGS}\n\n{EXIT_CODES}")
 )]
 pub struct Cli {
     #[command(flatten)]
     pub connection: Connection,
 
     /// For people, or for programs: one JSON object a line
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text, env = "RSC_OUTPUT", hide_env = true, help_heading = "Output", display_order = 100)]
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = "Output", display_order = 100)]
     pub output: Format,
+    /// The log: for people, or one JSON object a line
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = "Output", display_order = 101)]
+    pub log_format: Format,
+    /// Write the log there, instead of on stderr; what is in the file stays
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Output", display_order = 101)]
+    pub log_file: Option<PathBuf>,
+    /// error, warn, info, debug or trace, also for parts, as in `warn,rsc::engine=debug`; by environment: RSC_LOG
+    /// [default: warn; with --log-file: info]
+    #[arg(long, global = true, value_name = "LEVEL", help_heading = "Output", display_order = 101)]
+    pub log_level: Option<String>,
     /// Print help
-    #[arg(long, short, global = true, action = clap::ArgAction::HelpShort, help_heading = "Output", display_order = 101)]
+    #[arg(long, short, global = true, action = clap::ArgAction::HelpShort, help_heading = "Output", display_order = 102)]
     help: Option<bool>,
 
     #[command(subcommand)]
@@ -86,44 +110,52 @@ pub enum Format {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Connection (each also by environment: RSC_HOST, RSC_PORT …)")]
+#[command(next_help_heading = "Connection")]
 pub struct Connection {
-    /// Server to connect to [default: 127.0.0.1]
-    #[arg(long, global = true, env = "RSC_HOST", hide_env = true)]
-    pub host: Option<String>,
-    /// Its port [default: 3306]
-    #[arg(long, short = 'P', global = true, env = "RSC_PORT", hide_env = true)]
-    pub port: Option<u16>,
+    /// Server to connect to
+    #[arg(long, global = true, default_value = "127.0.0.1")]
+    pub host: String,
+    /// Its port
+    #[arg(long, short = 'P', global = true, default_value_t = 3306)]
+    pub port: u16,
     /// Unix socket, instead of host and port
-    #[arg(long, short = 'S', global = true, env = "RSC_SOCKET", hide_env = true)]
+    #[arg(long, short = 'S', global = true)]
     pub socket: Option<String>,
     /// MySQL account [default: your login name]
-    #[arg(long, short = 'u', global = true, env = "RSC_USER", hide_env = true)]
+    #[arg(long, short = 'u', global = true)]
     pub user: Option<String>,
     /// Ask for the password (or set RSC_PASSWORD, or use an option file)
     #[arg(long, global = true)]
     pub ask_password: bool,
     /// The password; everyone who can list processes can read it
-    #[arg(long, global = true, env = "RSC_PASSWORD", hide_env = true)]
+    // Hidden wherever settings are shown.
+    #[arg(long, global = true, hide_env_values = true)]
     pub password: Option<String>,
     /// Schema of the table, where the statement does not name it
-    #[arg(long, short = 'D', global = true, env = "RSC_DATABASE", hide_env = true)]
+    #[arg(long, short = 'D', global = true)]
     pub database: Option<String>,
-    /// MySQL option file, groups [client] and [rsc] [default: ~/.my.cnf]
-    #[arg(long, global = true, env = "RSC_DEFAULTS_FILE", hide_env = true)]
-    pub defaults_file: Option<PathBuf>,
-    /// Configuration file with named profiles
-    #[arg(long, global = true, env = "RSC_CONFIG", hide_env = true, requires = "profile")]
-    pub config: Option<PathBuf>,
-    /// The profile to take from --config [default file: rsc.toml]
-    #[arg(long, global = true, env = "RSC_PROFILE", hide_env = true)]
-    pub profile: Option<String>,
-    /// Encryption [default: disabled]
-    #[arg(long, global = true, value_enum, env = "RSC_SSL_MODE", hide_env = true)]
+    /// Encryption: `disabled`, `preferred` (if the server can), `required`, `verify-ca` (and the server's certificate is
+    /// signed by --ssl-ca) or `verify-identity` (and it names the host) [default: preferred; to this machine: disabled]
+    #[arg(long, global = true, value_enum, hide_possible_values = true, value_name = "MODE")]
     pub ssl_mode: Option<SslMode>,
-    /// File with the certificates of trusted authorities (PEM)
-    #[arg(long, global = true, env = "RSC_SSL_CA", hide_env = true)]
+    /// Certificates of the authorities to trust (PEM) [default for verify-identity: the public ones]
+    #[arg(long, global = true, value_name = "FILE")]
     pub ssl_ca: Option<PathBuf>,
+    /// Certificate of this side, for accounts that require one (PEM)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ssl_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ssl_key: Option<PathBuf>,
+    /// MySQL option file, groups [client] and [rsc] [default: ~/.my.cnf]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
+    pub defaults_file: Option<PathBuf>,
+    /// File with defaults and named profiles [default: ~/.config/rsc/rsc.toml, or else /etc/rsc/rsc.toml]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
+    pub config: Option<PathBuf>,
+    /// The profile to take from it
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Settings")]
+    pub profile: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -131,15 +163,15 @@ pub enum Command {
     Plan(Plan),
     Migrate(Migrate),
     /// Swap the tables of a change that was started with --postpone-cutover
-    Cutover(Id),
+    Cutover(Drive),
     /// Take a change back, keeping every row written since
     Revert(Revert),
     /// Apply a reverted change again
-    Reapply(Id),
+    Reapply(Drive),
     /// Keep the schema that serves for good; drop the other table
-    Complete(Id),
+    Complete(Drive),
     /// Give up a change that has not swapped yet
-    Cancel(Id),
+    Cancel(Drive),
     /// Let a change stand still, wherever it stands
     Pause(Id),
     /// Let a paused change go on
@@ -156,12 +188,19 @@ pub enum Command {
     Verify(VerifyOptions),
     /// Show what was written that the old schema cannot hold
     Losses(LossesOptions),
+    /// Show every setting, and where its value comes from
+    Config,
+    /// Print the manual page, or write the pages of all commands into a folder
+    Man(ManOptions),
+    /// Print what lets a shell complete rsc's commands and options
+    #[command(after_help = COMPLETIONS)]
+    Completions(CompletionsOptions),
 }
 
 /// Say what a change would do, what it would cost, and what a revert would bring back
 #[derive(Debug, Args)]
 #[command(about = "Say what a change would do, what it would cost, and what a revert would bring back")]
-#[command(after_help = PLAN, mut_arg("resume", |resume| resume.hide(true)))]
+#[command(after_help = PLAN, mut_arg("resume", |resume| resume.hide(true)), mut_args(unshown))]
 pub struct Plan {
     /// All that `rsc migrate` takes. It has no change to resume, and says so.
     #[command(flatten)]
@@ -197,7 +236,7 @@ pub struct Migrate {
     /// Who keeps the old table current after the swap: `auto` (an `rsc agent` that runs, or one that is started in the
     /// background), `stay` (this process, until it is stopped or the change ends) or `none` (a revert catches up from
     /// the binlog first)
-    #[arg(long, value_enum, default_value_t = Agent::Auto, env = "RSC_AGENT", hide_env = true)]
+    #[arg(long, value_enum, default_value_t = Agent::Auto)]
     pub agent: Agent,
     /// How the change is made: `online` (copied to a second table, and swapped: it can be taken back), `instant` (by the
     /// server, at once and in place, if it can: cheap, but `rsc revert` has nothing to swap back) or `auto` (the one that
@@ -229,7 +268,60 @@ pub struct Migrate {
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = whole_seconds)]
     pub revert_window: Duration,
     #[command(flatten)]
+    pub telling: Telling,
+    #[command(flatten)]
     pub limits: LimitOptions,
+}
+
+/// Commands of the operator, and metrics.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Hooks (shell commands; they get the event as JSON on stdin)")]
+pub struct Hooks {
+    /// Run when the change is ready, with a cut-over that is postponed
+    #[arg(long, value_name = "COMMAND")]
+    pub on_ready: Option<String>,
+    /// Run after the first swap: the new schema serves
+    #[arg(long, value_name = "COMMAND")]
+    pub on_cutover: Option<String>,
+    /// Run after a revert: the old schema serves again
+    #[arg(long, value_name = "COMMAND")]
+    pub on_revert: Option<String>,
+    /// Run after a reapply
+    #[arg(long, value_name = "COMMAND")]
+    pub on_reapply: Option<String>,
+    /// Run when what a revert would bring has changed, such as from ready to blocked
+    #[arg(long, value_name = "COMMAND")]
+    pub on_verdict_change: Option<String>,
+    /// Run when a change fails, or its process gives it up
+    #[arg(long, value_name = "COMMAND")]
+    pub on_failure: Option<String>,
+    /// Run when the change is completed
+    #[arg(long, value_name = "COMMAND")]
+    pub on_complete: Option<String>,
+    /// Run when the change begins to wait for a replica or another limit, or for another one
+    #[arg(long, value_name = "COMMAND")]
+    pub on_throttled: Option<String>,
+    /// A hook that runs longer is killed
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = whole_seconds)]
+    pub hook_timeout: Duration,
+}
+
+/// What whoever drives changes may tell others.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Telling {
+    #[command(flatten)]
+    pub hooks: Hooks,
+    /// Serve metrics for Prometheus there, such as 127.0.0.1:9876
+    #[arg(long, value_name = "ADDRESS", help_heading = "Metrics")]
+    pub metrics: Option<SocketAddr>,
+}
+
+/// Also a command that drives a change itself, because nobody else does, runs the hooks. They are shown once, with
+/// `rsc migrate`.
+fn unshown(arg: clap::Arg) -> clap::Arg {
+    let shown_there = |heading: &str| heading.starts_with("Hooks") || heading == "Metrics";
+    let hide = arg.get_help_heading().is_some_and(shown_there);
+    if hide { arg.hide(true) } else { arg }
 }
 
 /// Each is kept with the change, and can be changed while it is made: `rsc set <id> max-lag=5s`. The text of each is read
@@ -346,9 +438,12 @@ pub struct AgentOptions {
     /// For an agent that another rsc starts: the first line of stdin is the password
     #[arg(long, hide = true)]
     pub password_from_stdin: bool,
+    #[command(flatten)]
+    pub telling: Telling,
 }
 
 #[derive(Debug, Args)]
+#[command(mut_args(unshown))]
 pub struct Revert {
     /// The change's number; `rsc list` shows it
     pub id: u64,
@@ -360,8 +455,20 @@ pub struct Revert {
     #[arg(long, conflicts_with = "accept_parked")]
     pub compensate: bool,
     /// With --compensate: who keeps the stream of that change, as in `rsc migrate`
-    #[arg(long, value_enum, default_value_t = Agent::Auto, env = "RSC_AGENT", hide_env = true)]
+    #[arg(long, value_enum, default_value_t = Agent::Auto)]
     pub agent: Agent,
+    #[command(flatten)]
+    pub telling: Telling,
+}
+
+/// A command that drives a change if nobody else does.
+#[derive(Debug, Args)]
+#[command(mut_args(unshown))]
+pub struct Drive {
+    /// The change's number; `rsc list` shows it
+    pub id: u64,
+    #[command(flatten)]
+    pub telling: Telling,
 }
 
 #[derive(Debug, Args)]
@@ -396,6 +503,20 @@ pub struct VerifyOptions {
 }
 
 #[derive(Debug, Args)]
+pub struct ManOptions {
+    /// Write rsc.1, rsc-migrate.1 and so on there
+    #[arg(long, value_name = "FOLDER")]
+    pub dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct CompletionsOptions {
+    /// The shell that is to complete them
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
 pub struct Id {
     /// The change's number; `rsc list` shows it
     pub id: u64,
@@ -409,96 +530,86 @@ fn whole_seconds(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+impl Command {
+    /// Whom to tell. `None` for a command that drives no change.
+    pub fn telling(&self) -> Option<&Telling> {
+        match self {
+            Command::Migrate(Migrate { telling, .. })
+            | Command::Agent(AgentOptions { telling, .. })
+            | Command::Revert(Revert { telling, .. })
+            | Command::Cutover(Drive { telling, .. })
+            | Command::Reapply(Drive { telling, .. })
+            | Command::Complete(Drive { telling, .. })
+            | Command::Cancel(Drive { telling, .. }) => Some(telling),
+            Command::Plan(_)
+            | Command::Pause(_)
+            | Command::Resume(_)
+            | Command::List
+            | Command::Status(_)
+            | Command::Set(_)
+            | Command::Verify(_)
+            | Command::Losses(_)
+            | Command::Config
+            | Command::Man(_)
+            | Command::Completions(_) => None,
+        }
+    }
+}
+
 impl Connection {
-    /// Flags and environment before profile before option file before defaults.
-    pub fn server(&self) -> Result<Server, Error> {
-        let profile = self.profile()?;
-        let file = self.option_file()?;
-        let listed = |name: &str| file.get(name).cloned();
-        let port = match listed("port") {
-            Some(port) => {
-                Some(port.parse().map_err(|_| usage(format!("the option file has the port `{port}`")))?)
+    /// Where the server is, and as whom to go there.
+    pub fn server(&self, settings: &Settings) -> Result<Server, Error> {
+        if self.ssl_cert.is_some() != self.ssl_key.is_some() {
+            return Err(usage("a client certificate needs its key, and the key its certificate")
+                .next_step("give --ssl-cert and --ssl-key"));
+        }
+        let this_machine = may_be_this_machine(&self.host, self.socket.as_deref());
+        let ssl_mode = self.ssl_mode.unwrap_or(SslMode::usual(this_machine));
+        if ssl_mode == SslMode::VerifyCa && self.ssl_ca.is_none() {
+            return Err(usage(
+                "--ssl-mode verify-ca needs the authority that signs the server's certificate",
+            )
+            .next_step("give --ssl-ca FILE; without one, only verify-identity means anything"));
+        }
+        for (flag, file) in
+            [("--ssl-ca", &self.ssl_ca), ("--ssl-cert", &self.ssl_cert), ("--ssl-key", &self.ssl_key)]
+        {
+            if let Some(file) = file
+                && let Err(why) = std::fs::File::open(file)
+            {
+                return Err(usage(format!("{} cannot be read: {why}", file.display()))
+                    .next_step(&format!("check {flag}")));
             }
-            None => None,
-        };
-        let ssl_mode = match listed("ssl-mode") {
-            Some(mode) => Some(SslMode::from_str(&mode.replace('_', "-"), true).map_err(|_| {
-                usage(format!("the option file asks for ssl-mode {mode}"))
-                    .next_step("rsc speaks disabled, required and verify-identity: give one with --ssl-mode")
-            })?),
-            None => None,
-        };
-        // The first that names a place decides between socket and host: the option file's socket must not turn a
-        // profile's server into the local one.
-        let places = [
-            Place { socket: self.socket.clone(), tcp: self.host.is_some() || self.port.is_some() },
-            Place { socket: profile.socket.clone(), tcp: profile.host.is_some() || profile.port.is_some() },
-            Place { socket: listed("socket"), tcp: file.contains_key("host") || file.contains_key("port") },
-        ];
+        }
         Ok(Server {
-            host: self.host.clone().or(profile.host).or(listed("host")).unwrap_or("127.0.0.1".into()),
-            port: self.port.or(profile.port).or(port).unwrap_or(3306),
-            socket: socket(places),
-            user: self.user.clone().or(profile.user).or(listed("user")).unwrap_or_else(login_name),
-            password: self.password(profile.password.or(listed("password")))?,
-            ssl_mode: self.ssl_mode.or(profile.ssl_mode).or(ssl_mode).unwrap_or(SslMode::Disabled),
-            ssl_ca: self.ssl_ca.clone().or(profile.ssl_ca).or(listed("ssl-ca").map(PathBuf::from)),
+            host: self.host.clone(),
+            port: self.port,
+            socket: self.socket.clone(),
+            user: self.user.clone().unwrap_or_else(login_name),
+            password: self.password(settings)?,
+            ssl_mode,
+            ssl_ca: self.ssl_ca.clone(),
+            ssl_cert: self.ssl_cert.clone(),
+            ssl_key: self.ssl_key.clone(),
         })
     }
 
-    /// The schema to fall back on.
-    pub fn database(&self) -> Result<Option<String>, Error> {
-        Ok(self.database.clone().or(self.profile()?.database))
-    }
-
-    fn password(&self, fallback: Option<String>) -> Result<Option<String>, Error> {
+    fn password(&self, settings: &Settings) -> Result<Option<String>, Error> {
         if self.ask_password {
             return rpassword::prompt_password("Password: ")
                 .map(Some)
                 .map_err(|e| usage(format!("the password cannot be asked for: {e}")));
         }
-        if self.password.is_some() && std::env::var_os("RSC_PASSWORD").is_none() {
+        if settings.typed("password") {
             tracing::warn!(
                 "a password on the command line can be read by every user of this machine; use RSC_PASSWORD, --ask-password or an option file"
             );
         }
-        Ok(self.password.clone().or(fallback))
-    }
-
-    fn profile(&self) -> Result<Profile, Error> {
-        let Some(name) = &self.profile else { return Ok(Profile::default()) };
-        let path = self.config.clone().unwrap_or_else(|| "rsc.toml".into());
-        let shown = path.display().to_string();
-        let text =
-            std::fs::read_to_string(&path).map_err(|e| usage(format!("{shown} cannot be read: {e}")))?;
-        profile::read(&text, name).map_err(|why| usage(format!("{shown}: {why}")))
-    }
-
-    fn option_file(&self) -> Result<std::collections::HashMap<String, String>, Error> {
-        let path = match (&self.defaults_file, std::env::var_os("HOME")) {
-            (Some(path), _) => path.clone(),
-            (None, Some(home)) => PathBuf::from(home).join(".my.cnf"),
-            (None, None) => return Ok(Default::default()),
-        };
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Ok(option_file::read(&text)),
-            Err(_) if self.defaults_file.is_none() => Ok(Default::default()),
-            Err(e) => Err(usage(format!("{} cannot be read: {e}", path.display()))),
-        }
+        Ok(self.password.clone())
     }
 }
 
-/// What one source of settings says of where the server is.
-struct Place {
-    socket: Option<String>,
-    tcp: bool,
-}
-
-fn socket(places: [Place; 3]) -> Option<String> {
-    places.into_iter().find(|place| place.socket.is_some() || place.tcp)?.socket
-}
-
-fn usage(what: String) -> Error {
+fn usage(what: impl std::fmt::Display) -> Error {
     Error::Usage(Told::new(what).state("nothing was touched"))
 }
 
@@ -512,27 +623,6 @@ impl Error {
     }
 }
 
-fn login_name() -> String {
+pub fn login_name() -> String {
     std::env::var("USER").unwrap_or_else(|_| "root".into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_source_that_names_a_place_decides_between_socket_and_host() {
-        let tcp = || Place { socket: None, tcp: true };
-        let local = || Place { socket: Some("/s".into()), tcp: false };
-        let none = || Place { socket: None, tcp: false };
-        assert_eq!(socket([tcp(), local(), none()]), None, "--host goes before a profile's socket");
-        assert_eq!(
-            socket([none(), tcp(), local()]),
-            None,
-            "a profile's host before the option file's socket"
-        );
-        assert_eq!(socket([none(), none(), local()]), Some("/s".into()));
-        assert_eq!(socket([local(), tcp(), none()]), Some("/s".into()));
-        assert_eq!(socket([none(), none(), none()]), None);
-    }
 }

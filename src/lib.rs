@@ -23,8 +23,11 @@ pub mod engine;
 
 pub mod agent;
 
+pub mod audience;
 pub mod cli;
 pub mod commands;
 pub mod error;
+pub mod logging;
+pub mod nearest;
 pub mod output;
 pub mod settings;

@@ -3,21 +3,27 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
-use rsc::cli::{Cli, Command};
-use rsc::commands;
+use rsc::cli::Command;
+use rsc::cli::configured::Typed;
+use rsc::error::Error;
 use rsc::output::Printer;
+use rsc::{commands, logging};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_env("RSC_LOG").unwrap_or_else(|_| EnvFilter::new("warn")))
-        .with_writer(std::io::stderr)
-        .init();
+    let typed = Typed::parse(std::env::args_os()).unwrap_or_else(|told| told.exit());
+    let printer = Printer::new(typed.format());
+    let begun = typed.configured().and_then(|(cli, settings)| {
+        logging::begin(&cli)?;
+        Ok((cli, settings))
+    });
+    let (cli, settings) = match begun {
+        Ok(begun) => begun,
+        Err(error) => return ended(&printer, Err(error)),
+    };
+    // A profile may ask for another form.
     let printer = Arc::new(Printer::new(cli.output));
     if let Command::Agent(_) = cli.command {
         // Heard, and not answered: an agent outlives the terminal that it was started from.
@@ -25,9 +31,17 @@ async fn main() -> ExitCode {
     }
     let (stopper, stop) = watch::channel(false);
     tokio::spawn(stop_on_signals(stopper, Arc::clone(&printer)));
-    match commands::run(cli, Arc::clone(&printer), stop).await {
+    let outcome = commands::run(cli, settings, Arc::clone(&printer), stop).await;
+    ended(&printer, outcome)
+}
+
+fn ended(printer: &Printer, outcome: Result<(), Error>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            for told in error.told() {
+                tracing::error!(target: "rsc::told", kind = error.kind(), state = told.state, "{}", told.what);
+            }
             printer.error(&error);
             ExitCode::from(error.exit_code())
         }

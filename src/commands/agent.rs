@@ -13,12 +13,13 @@ use tokio::time::sleep;
 use super::{Context, sql_error, store_error};
 use crate::agent::{self, Agent};
 use crate::cli;
+use crate::cli::configured::Settings;
 use crate::error::Error;
 use crate::journal::record::Change;
 use crate::journal::{fence, store};
 use crate::lifecycle::state::State;
 use crate::mysql::preflight;
-use crate::settings::{Server, SslMode};
+use crate::settings::Server;
 
 /// A living agent finds an orphan within half a second; one that has to start needs a little longer.
 const HANDED_OVER_WITHIN: Duration = Duration::from_secs(5);
@@ -30,10 +31,10 @@ pub async fn run(context: &Context, options: &cli::AgentOptions) -> Result<(), E
     if let Some(lacking) = preflight::missing_grants(&mut session, None).await.map_err(sql_error)? {
         return Err(Error::Refused(lacking.state("nothing was touched")));
     }
-    let printer = Arc::clone(&context.printer);
+    let audience = Arc::clone(&context.audience);
     let agent = Agent {
         server: context.server.clone(),
-        listener: Arc::new(move |tale| printer.tale(&tale)),
+        listener: Arc::new(move |tale| audience.tale(&tale)),
         stop: context.stop.clone(),
         until_idle: options.until_idle,
         verify_every: options.verify_every,
@@ -47,9 +48,11 @@ pub async fn run(context: &Context, options: &cli::AgentOptions) -> Result<(), E
 pub async fn hand_over(context: &Context, change: &Change) -> Result<String, Error> {
     let id = change.id;
     let mut session = context.session().await?;
+    // An agent that is started serves the metrics at the same address.
+    context.audience.close_metrics();
     let log = match agent::is_present(&mut session).await.map_err(sql_error)? {
         true => None,
-        false => match start(&context.server) {
+        false => match start(&context.server, &context.settings) {
             Ok(log) => Some(log),
             Err(why) => return Ok(unkept(change, &format!("no agent could be started: {why}"))),
         },
@@ -77,17 +80,19 @@ fn unkept(change: &Change, why: &str) -> String {
     )
 }
 
-/// Starts an agent that outlives this process and its terminal, and ends when it has nothing to do. The password goes
-/// through a pipe, never into the argument list.
-fn start(server: &Server) -> std::io::Result<PathBuf> {
+/// Starts an agent that outlives this process and its terminal, and ends when it has nothing to do. It is set as this
+/// process is, by its environment. The password goes through a pipe, never into the argument list.
+fn start(server: &Server, settings: &Settings) -> std::io::Result<PathBuf> {
     let (path, log) = log_file(server)?;
-    let mut child = Command::new(std::env::current_exe()?)
-        .args(connection(server))
+    let mut command = Command::new(std::env::current_exe()?);
+    for (name, value) in settings.handed_on() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let mut child = command
         .args(["agent", "--until-idle", "--password-from-stdin"])
-        .env_remove("RSC_PASSWORD")
-        .env_remove("RSC_PROFILE")
-        .env_remove("RSC_SOCKET")
-        .env("RSC_DEFAULTS_FILE", "/dev/null")
         .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
         .stderr(log)
@@ -97,24 +102,6 @@ fn start(server: &Server) -> std::io::Result<PathBuf> {
         writeln!(stdin, "{}", server.password.as_deref().unwrap_or(""))?;
     }
     Ok(path)
-}
-
-fn connection(server: &Server) -> Vec<String> {
-    let mut arguments = match &server.socket {
-        Some(socket) => vec!["--socket".into(), socket.clone()],
-        None => vec!["--host".into(), server.host.clone(), "--port".into(), server.port.to_string()],
-    };
-    arguments.extend(["--user".into(), server.user.clone()]);
-    let mode = match server.ssl_mode {
-        SslMode::Disabled => "disabled",
-        SslMode::Required => "required",
-        SslMode::VerifyIdentity => "verify-identity",
-    };
-    arguments.extend(["--ssl-mode".into(), mode.into()]);
-    if let Some(ca) = &server.ssl_ca {
-        arguments.extend(["--ssl-ca".into(), ca.display().to_string()]);
-    }
-    arguments
 }
 
 /// In the XDG state folder, one for each server.

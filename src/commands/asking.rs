@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::{Context, compensate, sql_error, store_error, whole};
-use crate::engine::{self, Until, sides};
+use crate::engine::{Until, sides};
 use crate::error::{Error, Told};
 use crate::journal::fence;
 use crate::journal::record::{Answer, Change};
@@ -35,7 +35,7 @@ pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
     }
     let change = match ask_owner(context, &mut session, id, verb).await? {
         Some(change) => change,
-        None => engine::run(context.job(id, Some(verb), until(verb))).await?,
+        None => context.drive(context.job(id, Some(verb), until(verb))).await?,
     };
     context.printer.done(&change, &hint(&change, verb));
     Ok(())
@@ -204,7 +204,7 @@ async fn answered(
             _ if *context.stop.borrow() => return Err(interrupted(id, "the owner goes on with it")),
             _ if !lives(session, id).await.map_err(|error| cut_off(id, error))? => {
                 // Died on the way: what it began is finished here.
-                return engine::run(context.job(id, Some(verb), until(verb))).await;
+                return context.drive(context.job(id, Some(verb), until(verb))).await;
             }
             _ => sleep(LOOK_EVERY).await,
         }

@@ -127,10 +127,19 @@ async fn find(
         Found::Table(table) => return Ok(Some(*table)),
         Found::View => Told::new(format!("{} is a view; a view has no rows to keep", name.plain()))
             .next("ALTER VIEW, or name the table behind it"),
-        Found::Nothing => Told::new(format!("there is no table {}", name.plain()))
-            .next("check --database and --table, and that the account may see the table"),
+        Found::Nothing => {
+            let hint = near(session, name).await?;
+            Told::new(format!("there is no table {}", name.plain()))
+                .next(format!("{hint}check --database and --table, and that the account may see the table"))
+        }
     });
     Ok(None)
+}
+
+/// A question to ask about a table that there is not, or nothing.
+pub async fn near(session: &mut Session, name: &TableName) -> Result<String, Error> {
+    let near = inspect::near(session, name).await.map_err(sql_error)?;
+    Ok(near.map_or(String::new(), |near| format!("did you mean `{}`? ", near.plain())))
 }
 
 /// What earlier changes of the table have left to be done.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::judgement::{Asked, checks_get_other_names, judge};
 use super::{Context, agent, compensate, in_place, limits, sql_error, store_error, whole};
 use crate::cli::{Agent, Defer, Migrate, Strategy};
-use crate::engine::{self, Job, Until};
+use crate::engine::{Job, Until};
 use crate::error::{Error, Told};
 use crate::journal::record::{Change, DeferIndexes, Options};
 use crate::journal::store::{self, Begun, StoreError};
@@ -20,7 +20,7 @@ use crate::schema::statement::whole::Whole;
 use crate::session::{Session, SqlError};
 
 pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -> Result<(), Error> {
-    if migrate.verify_every.is_some() && migrate.agent != Agent::Stay {
+    if context.settings.typed("verify-every") && migrate.agent != Agent::Stay {
         return Err(usage(
             "--verify-every is for the process that keeps the stream: give --agent stay with it, or give it to `rsc agent`",
         ));
@@ -51,7 +51,7 @@ async fn drive(
     (keeper, verify_every): (Agent, Option<Duration>),
 ) -> Result<(), Error> {
     let until = if keeper == Agent::Stay { Until::Ended } else { Until::Settled };
-    let change = engine::run(Job { verify_every, ..context.job(id, ask, until) }).await?;
+    let change = context.drive(Job { verify_every, ..context.job(id, ask, until) }).await?;
     // A table as a whole needs nobody who keeps it.
     if !change.options.kind.whole() {
         if let (State::Ready | State::Revertible, Agent::Auto) = (change.state, keeper) {

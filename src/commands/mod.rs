@@ -3,11 +3,13 @@
 mod agent;
 mod asking;
 mod compensate;
+mod config;
 mod in_place;
 mod judgement;
 mod limits;
 mod list;
 mod losses;
+mod manual;
 mod migrate;
 mod plan;
 mod set;
@@ -19,8 +21,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::cli::{AgentOptions, Cli, Command};
-use crate::engine::{Job, Onlooker, Until};
+use crate::audience::Audience;
+use crate::cli::configured::Settings;
+use crate::cli::{AgentOptions, Cli, Command, Telling};
+use crate::engine::{self, Job, Until};
 use crate::error::{Error, Told};
 use crate::journal::record::Change;
 use crate::journal::store::{self, StoreError};
@@ -33,41 +37,63 @@ use crate::settings::Server;
 /// What every command has at hand.
 pub struct Context {
     pub server: Server,
+    pub settings: Settings,
     pub printer: Arc<Printer>,
+    pub audience: Arc<Audience>,
     /// Becomes true when the process is to end.
     pub stop: watch::Receiver<bool>,
 }
 
-pub async fn run(cli: Cli, printer: Arc<Printer>, stop: watch::Receiver<bool>) -> Result<(), Error> {
-    let mut server = cli.connection.server()?;
+pub async fn run(
+    cli: Cli,
+    settings: Settings,
+    printer: Arc<Printer>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    match &cli.command {
+        Command::Config => return config::run(&cli.connection, &settings, &printer),
+        Command::Man(options) => return manual::pages(options, &printer),
+        Command::Completions(options) => return manual::completions(options, &printer),
+        _ => {}
+    }
+    let mut server = cli.connection.server(&settings)?;
     if let Command::Agent(AgentOptions { password_from_stdin: true, .. }) = &cli.command {
         server.password = password_from_stdin();
     }
-    let context = Context { server, printer, stop };
-    match &cli.command {
-        Command::Plan(plan) => plan::run(&context, plan, cli.connection.database()?.as_deref()).await,
-        Command::Migrate(migrate) => {
-            migrate::run(&context, migrate, cli.connection.database()?.as_deref()).await
-        }
-        Command::Cutover(id) => asking::run(&context, id.id, Verb::Cutover).await,
+    let nobody = Telling::default();
+    let telling = cli.command.telling().unwrap_or(&nobody);
+    let audience = Audience::gather(Arc::clone(&printer), &telling.hooks, telling.metrics, &server)?;
+    let context = Context { server, settings, printer, audience: Arc::new(audience), stop };
+    let outcome = obey(&context, &cli.command, cli.connection.database.as_deref()).await;
+    context.audience.finish().await;
+    outcome
+}
+
+async fn obey(context: &Context, command: &Command, database: Option<&str>) -> Result<(), Error> {
+    match command {
+        Command::Plan(plan) => plan::run(context, plan, database).await,
+        Command::Migrate(migrate) => migrate::run(context, migrate, database).await,
+        Command::Cutover(id) => asking::run(context, id.id, Verb::Cutover).await,
         Command::Revert(revert) if revert.compensate => {
-            compensate::run(&context, revert.id, revert.agent).await
+            compensate::run(context, revert.id, revert.agent).await
         }
         Command::Revert(revert) => {
             let verb = if revert.accept_parked { Verb::RevertAcceptingParked } else { Verb::Revert };
-            asking::run(&context, revert.id, verb).await
+            asking::run(context, revert.id, verb).await
         }
-        Command::Reapply(id) => asking::run(&context, id.id, Verb::Reapply).await,
-        Command::Complete(id) => asking::run(&context, id.id, Verb::Complete).await,
-        Command::Cancel(id) => asking::run(&context, id.id, Verb::Cancel).await,
-        Command::Pause(id) => asking::run(&context, id.id, Verb::Pause).await,
-        Command::Resume(id) => asking::run(&context, id.id, Verb::Resume).await,
-        Command::Agent(options) => agent::run(&context, options).await,
-        Command::Verify(options) => verify::run(&context, options).await,
-        Command::Set(options) => set::run(&context, options).await,
-        Command::Losses(options) => losses::run(&context, options).await,
-        Command::List => list::run(&context).await,
-        Command::Status(id) => status::run(&context, id.id).await,
+        Command::Reapply(id) => asking::run(context, id.id, Verb::Reapply).await,
+        Command::Complete(id) => asking::run(context, id.id, Verb::Complete).await,
+        Command::Cancel(id) => asking::run(context, id.id, Verb::Cancel).await,
+        Command::Pause(id) => asking::run(context, id.id, Verb::Pause).await,
+        Command::Resume(id) => asking::run(context, id.id, Verb::Resume).await,
+        Command::Agent(options) => agent::run(context, options).await,
+        Command::Verify(options) => verify::run(context, options).await,
+        Command::Set(options) => set::run(context, options).await,
+        Command::Losses(options) => losses::run(context, options).await,
+        Command::List => list::run(context).await,
+        Command::Status(id) => status::run(context, id.id).await,
+        // They ask no server, and have been answered above.
+        Command::Config | Command::Man(_) | Command::Completions(_) => Ok(()),
     }
 }
 
@@ -109,9 +135,14 @@ impl Context {
         }
     }
 
+    /// Runs the engine. Whoever wants to know of a failure is told.
+    async fn drive(&self, job: Job) -> Result<Change, Error> {
+        let id = job.change;
+        engine::run(job).await.inspect_err(|error| self.audience.ended(id, error))
+    }
+
     fn job(&self, change: u64, ask: Option<Verb>, until: Until) -> Job {
-        let printer = Arc::clone(&self.printer);
-        let onlooker: Onlooker = Arc::new(move |notice| printer.notice(&notice));
+        let onlooker = self.audience.onlooker(change);
         Job {
             server: self.server.clone(),
             change,
@@ -129,9 +160,12 @@ fn unreachable(server: &Server, error: SqlError) -> Error {
     let told = Told::new(&error).state("nothing was touched");
     Error::Usage(match error.code() {
         Some(1045 | 1698) => told
-            .next("check --user, and the password: RSC_PASSWORD, --ask-password, or [client] in ~/.my.cnf"),
+            .next("check --user, and the password: RSC_PASSWORD, --ask-password, or [client] in ~/.my.cnf; an account may also require --ssl-mode required, or --ssl-cert"),
         Some(_) => told,
-        None => told.next(format!("check --host and --port, and that the server runs: {}", server.address())),
+        None => match &error {
+            SqlError::Unreachable { advice, .. } => told.next(format!("{advice}: {}", server.address())),
+            SqlError::Lost(_) | SqlError::Server { .. } => told.next("try again"),
+        },
     })
 }
 

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::asking::{LOOK_EVERY, PATIENCE, answer_of_owner, cut_off, interrupted, lives, refused, silent};
 use super::{Context, store_error};
 use crate::cli::VerifyOptions;
-use crate::engine::{self, Job, Until};
+use crate::engine::{Job, Until};
 use crate::error::{Error, Told};
 use crate::journal::record::Change;
 use crate::journal::store::{StoreError, Wish};
@@ -76,7 +76,7 @@ async fn take_over(
         Notice::Started { .. } | Notice::Verified(_) => {}
         other => shown(other),
     });
-    engine::run(Job { onlooker, ..job }).await?;
+    context.drive(Job { onlooker, ..job }).await?;
     verification::latest(session, id).await.map_err(store_error)?.ok_or_else(|| {
         Error::Unexpected(Told::new("the verification is not on record").next(format!("rsc status {id}")))
     })

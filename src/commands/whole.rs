@@ -1,7 +1,7 @@
 //! CREATE TABLE and DROP TABLE: whether such a change can be made, found before anything is touched, as
 //! [`judgement`](super::judgement) does it for ALTER TABLE.
 
-use super::judgement::{Asked, advice, journal, refusal, refused_for};
+use super::judgement::{Asked, advice, journal, near, refusal, refused_for};
 use super::migrate::not_journaled;
 use super::{Context, sql_error, store_error};
 use crate::cli::Strategy;
@@ -166,9 +166,11 @@ async fn judge_drop(
             return Ok(());
         }
         Found::Nothing => {
-            judged.reasons.push(Told::new(format!("there is no table {}", name.plain())).next(
-                "check --database and --table, and that the account may see the table; DROP TABLE IF EXISTS does nothing then",
-            ));
+            let hint = near(session, &name).await?;
+            judged.reasons.push(Told::new(format!("there is no table {}", name.plain())).next(format!(
+                "{hint}check --database and --table, and that the account may see the table; DROP TABLE IF EXISTS does \
+                 nothing then"
+            )));
             // It may be away by a change.
             judged.reasons.extend(journal(session, &name).await.or_else(refusal)?);
             return Ok(());

@@ -136,7 +136,8 @@ impl Line {
         }
         if tell {
             let lag_ms = verdict.lag.map(|lag| lag.as_secs_f64() * 1000.0);
-            self.tell(Notice::Throttled { reasons, lag_ms, for_s, news });
+            let kinds = verdict.reasons.iter().map(Reason::kind).collect();
+            self.tell(Notice::Throttled { reasons, kinds, lag_ms, for_s, news });
         }
         Ok(())
     }

@@ -389,6 +389,14 @@ pub async fn events(session: &mut Session, id: u64) -> Result<Vec<(String, Strin
         .collect())
 }
 
+/// Seconds for which the change can still be taken back, by the server's clock. `None` before the first swap.
+pub async fn window_left_s(session: &mut Session, id: u64) -> Result<Option<f64>, SqlError> {
+    let left = format!(
+        "SELECT GREATEST(0, TIMESTAMPDIFF(MICROSECOND, NOW(3), window_ends_at) / 1000000) FROM `_rsc`.`change` WHERE id = {id}"
+    );
+    Ok(session.text(&left).await?.and_then(|left| left.parse().ok()))
+}
+
 /// When the tables were last swapped, in UTC; each swap begins the revert window anew. `None` before the first.
 pub async fn swapped_at(session: &mut Session, change: &Change) -> Result<Option<String>, SqlError> {
     let sql = format!(

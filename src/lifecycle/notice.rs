@@ -113,6 +113,8 @@ pub enum Notice {
     Throttled {
         /// A sentence each.
         reasons: Vec<String>,
+        /// The same without what changes from one look to the next.
+        kinds: Vec<String>,
         /// Of the replica that is furthest behind.
         lag_ms: Option<f64>,
         for_s: f64,

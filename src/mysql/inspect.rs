@@ -2,6 +2,7 @@
 
 use mysql_async::Row;
 
+use crate::nearest::nearest;
 use crate::schema::table::{Column, Key, KeyPart, Table, TableName, string_literal};
 use crate::session::{Remedy, Session, SqlError, number, text};
 
@@ -41,6 +42,38 @@ pub async fn find(session: &mut Session, name: &TableName) -> Result<Found, SqlE
         rows_estimate: number(&row, 2).unwrap_or(0),
         name,
     })))
+}
+
+/// A schema with more tables is not searched for one of nearly some name.
+const NAMES_MAX: usize = 20_000;
+
+/// The table that was meant, perhaps, where none has the name.
+pub async fn near(session: &mut Session, name: &TableName) -> Result<Option<TableName>, SqlError> {
+    let (schema, table) = (string_literal(&name.schema), string_literal(&name.table));
+    let schemas = names(session, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA").await?;
+    let own = match schemas.contains(&name.schema) {
+        true => Some(&name.schema),
+        false => nearest(&name.schema, schemas.iter().map(String::as_str))
+            .and_then(|near| schemas.iter().find(|schema| schema.as_str() == near)),
+    };
+    let Some(schema_name) = own else { return Ok(None) };
+    let schema = if *schema_name == name.schema { schema } else { string_literal(schema_name) };
+    // An equal name in another schema comes first.
+    let tables = names(
+        session,
+        &format!(
+            "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} \
+             AND TABLE_TYPE = 'BASE TABLE' AND TABLE_NAME NOT LIKE '\\_rsc%' \
+             ORDER BY TABLE_NAME = {table} DESC, TABLE_NAME LIMIT {NAMES_MAX}"
+        ),
+    )
+    .await?;
+    let near = nearest(&name.table, tables.iter().map(String::as_str));
+    Ok(near.map(|table| TableName::new(schema_name, table)))
+}
+
+async fn names(session: &mut Session, sql: &str) -> Result<Vec<String>, SqlError> {
+    Ok(session.rows(sql).await?.iter().filter_map(|row| text(row, 0)).collect())
 }
 
 /// Whether a base table of this name exists.

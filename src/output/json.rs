@@ -48,7 +48,7 @@ pub fn notice(notice: &Notice) -> Value {
         Notice::Retrying { why, again_in_s } => {
             json!({ "event": "retrying", "why": why, "again_in_s": again_in_s })
         }
-        Notice::Throttled { reasons, lag_ms, for_s, news: _ } => {
+        Notice::Throttled { reasons, kinds: _, lag_ms, for_s, news: _ } => {
             json!({ "event": "throttled", "reasons": reasons, "lag_ms": lag_ms, "for_s": for_s })
         }
         Notice::Unthrottled { after_s } => json!({ "event": "unthrottled", "after_s": after_s }),

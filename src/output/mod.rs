@@ -3,6 +3,7 @@
 //! Text: what happened goes to stdout, on a terminal with a live bar below it. JSON: one object a line on
 //! stdout, each with an `event` field. Logs go to stderr in both.
 
+mod config;
 mod json;
 mod live;
 mod losses;
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::agent::Tale;
 use crate::cli::Format;
+use crate::cli::configured::Setting;
 use crate::error::Error;
 use crate::journal::record::Change;
 use crate::lifecycle::notice::Notice;
@@ -26,6 +28,12 @@ use crate::lifecycle::verification::Verification;
 pub use losses::LossReport;
 pub use plan::{Disk, Holders, PlanReport, Sampled};
 pub use text::{StatusReport, duration};
+pub use {json::error as error_in_json, json::notice as notice_in_json, text::notice as notice_in_text};
+
+/// The kind of a notice, as programs are told it.
+pub fn notice_name(notice: &Notice) -> String {
+    notice_in_json(notice)["event"].as_str().unwrap_or_default().to_owned()
+}
 
 pub struct Printer {
     format: Format,
@@ -125,6 +133,18 @@ impl Printer {
                 put(&verification::text(change, found, limit));
             }
         }
+    }
+
+    pub fn settings(&self, settings: &[Setting]) {
+        match self.format {
+            Format::Json => config::json(settings).iter().for_each(|value| self.line(value)),
+            Format::Text => put(&config::text(settings)),
+        }
+    }
+
+    /// What another program reads, as it is.
+    pub fn raw(&self, text: &[u8]) {
+        let _ = std::io::stdout().write_all(text);
     }
 
     /// What was asked for is so already.

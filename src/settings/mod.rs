@@ -1,19 +1,30 @@
-//! Where the server is.
+//! Where the server is, and what files say of it.
 
+pub mod given;
 pub mod option_file;
-pub mod profile;
+pub mod rsc_toml;
 
 use std::path::PathBuf;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum SslMode {
-    /// Plain text, or a local socket.
+    /// Plain text
     Disabled,
-    /// Encrypted; the server's certificate is not checked.
+    /// Encrypted if the server can
+    Preferred,
+    /// Encrypted, or no connection; the server's certificate is not checked
     Required,
-    /// Encrypted; the certificate must be signed by --ssl-ca and name the host.
+    /// The certificate must also be signed by --ssl-ca
+    VerifyCa,
+    /// It must also name the host
     VerifyIdentity,
+}
+
+impl SslMode {
+    /// Where none is asked for. What never leaves the machine needs no encryption, and a tunnel has its own.
+    pub fn usual(this_machine: bool) -> Self {
+        if this_machine { SslMode::Disabled } else { SslMode::Preferred }
+    }
 }
 
 /// How to reach the server.
@@ -26,16 +37,22 @@ pub struct Server {
     pub user: String,
     pub password: Option<String>,
     pub ssl_mode: SslMode,
+    /// The authorities to trust, instead of those that everybody does.
     pub ssl_ca: Option<PathBuf>,
+    /// What this side shows to the server: a certificate, and its key.
+    pub ssl_cert: Option<PathBuf>,
+    pub ssl_key: Option<PathBuf>,
+}
+
+/// Over a socket, or the loopback interface.
+pub fn may_be_this_machine(host: &str, socket: Option<&str>) -> bool {
+    let address = host.parse::<std::net::IpAddr>();
+    socket.is_some() || host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 impl Server {
-    /// Over a socket, or the loopback interface.
     pub fn may_be_this_machine(&self) -> bool {
-        let address = self.host.parse::<std::net::IpAddr>();
-        self.socket.is_some()
-            || self.host == "localhost"
-            || address.is_ok_and(|address| address.is_loopback())
+        may_be_this_machine(&self.host, self.socket.as_deref())
     }
 
     pub fn address(&self) -> String {

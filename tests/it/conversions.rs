@@ -62,6 +62,8 @@ fn settings(server: &Server) -> settings::Server {
         password: None,
         ssl_mode: SslMode::Disabled,
         ssl_ca: None,
+        ssl_cert: None,
+        ssl_key: None,
     }
 }
 

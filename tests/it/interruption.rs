@@ -24,6 +24,8 @@ fn server() -> Server {
         password: None,
         ssl_mode: SslMode::Disabled,
         ssl_ca: None,
+        ssl_cert: None,
+        ssl_key: None,
     }
 }
 

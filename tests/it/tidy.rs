@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each may use itself and what stands before it.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 15] = [
     "error",
+    "nearest",
     "schema",
     "rows",
     "lifecycle",
@@ -18,6 +19,7 @@ const ORDER: [&str; 13] = [
     "agent",
     "cli",
     "output",
+    "audience",
 ];
 /// These use no clock, no connection and no runtime.
 const PURE: [&str; 3] = ["schema", "rows", "lifecycle"];

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -49,13 +50,29 @@ pub fn bare(arguments: &[&str]) -> Rsc {
     }
     // No test leaves an agent on a server that others use.
     command.env("RSC_AGENT", "none");
-    command.env("RSC_DEFAULTS_FILE", "/dev/null").args(arguments).stdin(Stdio::null());
+    command
+        .env("RSC_CONFIG", "/dev/null")
+        .env("RSC_DEFAULTS_FILE", "/dev/null")
+        .args(arguments)
+        .stdin(Stdio::null());
     Rsc { command, shown: arguments.join(" ") }
 }
 
 impl Rsc {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// Takes away what tests set as a rule.
+    pub fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// Runs it in this folder.
+    pub fn within(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
         self
     }
 
