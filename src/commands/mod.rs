@@ -3,12 +3,14 @@
 mod agent;
 mod asking;
 mod compensate;
+mod facts;
 mod in_place;
 mod judgement;
 mod list;
 mod losses;
 mod migrate;
 mod plan;
+mod report;
 mod status;
 mod verify;
 
@@ -62,8 +64,9 @@ pub async fn run(cli: Cli, printer: Arc<Printer>, stop: watch::Receiver<bool>) -
         Command::Agent(options) => agent::run(&context, options).await,
         Command::Verify(options) => verify::run(&context, options).await,
         Command::Losses(options) => losses::run(&context, options).await,
-        Command::List => list::run(&context).await,
-        Command::Status(id) => status::run(&context, id.id).await,
+        Command::List(options) => list::run(&context, options).await,
+        Command::Status(options) => status::run(&context, options).await,
+        Command::Report(options) => report::run(&context, options).await,
     }
 }
 

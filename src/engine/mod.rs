@@ -3,18 +3,20 @@
 //! `driver` takes the state from the journal, does the work of that state, and lets
 //! [`step`](crate::lifecycle::step::step) choose the next. `line` holds the connections while rows move,
 //! `in_place` lets the server do it, `rounds` copies and catches up, `indexing` builds what was left off, `verify`
-//! compares the tables, `swap` exchanges them. Whoever has a change's id can [`run`] it: the
+//! compares the tables, `swap` exchanges them. `sampling` puts on record what `gauges` show, for people. Whoever has a change's id can [`run`] it: the
 //! command that started it, a later command, or a long-lived agent. Nothing is handed from one to the next but
 //! what is on the server.
 
 mod backoff;
 mod driver;
+mod gauges;
 mod halt;
 mod in_place;
 mod indexing;
 mod line;
 mod missing;
 mod rounds;
+mod sampling;
 pub mod sides;
 mod swap;
 mod trouble;

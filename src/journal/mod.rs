@@ -19,5 +19,6 @@
 
 pub mod fence;
 pub mod record;
+pub mod sample;
 pub mod store;
 pub mod verification;

@@ -86,3 +86,16 @@ CREATE TABLE IF NOT EXISTS `_rsc`.`verify` (
   `ended_at` TIMESTAMP(3) NULL,
   KEY `by_change` (`change_id`, `id`)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='rsc: verifications of changes, and what they found'
+;;
+CREATE TABLE IF NOT EXISTS `_rsc`.`sample` (
+  `change_id` BIGINT UNSIGNED NOT NULL,
+  `beat` BIGINT UNSIGNED NOT NULL COMMENT 'its place: one a second while somebody drives the change',
+  `at` TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
+  `activity` VARCHAR(20) NOT NULL,
+  `done` BIGINT UNSIGNED NOT NULL COMMENT 'rows copied or compared, or thousandths of an index build',
+  `goal` BIGINT UNSIGNED NOT NULL,
+  `applied` BIGINT UNSIGNED NOT NULL COMMENT 'row changes by the stream, since its owner took the change up',
+  `lag_ms` BIGINT UNSIGNED NULL COMMENT 'how old what the other table shows is',
+  `throttled` VARCHAR(500) NULL COMMENT 'why the copy waited',
+  PRIMARY KEY (`change_id`, `beat`)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='rsc: what changes were doing, for the plots that people look at'

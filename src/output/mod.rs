@@ -3,17 +3,25 @@
 //! Text: what happened goes to stdout, on a terminal with a live bar below it. JSON: one object a line on
 //! stdout, each with an `event` field. Logs go to stderr in both.
 
+pub mod ink;
 mod json;
+pub mod list;
 mod live;
 mod losses;
+pub mod page;
 mod plan;
+pub mod status;
 mod text;
 mod verification;
+pub mod watch;
 
+use std::io;
 use std::io::Write;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
+use tokio::sync::watch::Receiver;
 
 use crate::agent::Tale;
 use crate::cli::Format;
@@ -22,18 +30,23 @@ use crate::journal::record::Change;
 use crate::lifecycle::notice::Notice;
 use crate::lifecycle::verification::Verification;
 
+use ink::Look;
+pub use list::Listed;
 pub use losses::LossReport;
 pub use plan::{Disk, Holders, PlanReport, Sampled};
-pub use text::{StatusReport, duration};
+pub use status::StatusReport;
+pub use text::duration;
 
 pub struct Printer {
     format: Format,
     live: Mutex<live::Live>,
+    /// A person watches, and the end of the process needs no words.
+    watched: AtomicBool,
 }
 
 impl Printer {
     pub fn new(format: Format) -> Self {
-        Self { format, live: Mutex::new(live::Live::new()) }
+        Self { format, live: Mutex::new(live::Live::new()), watched: AtomicBool::new(false) }
     }
 
     /// Shows progress. Called from the engine; must not block for long.
@@ -70,24 +83,50 @@ impl Printer {
         }
     }
 
-    pub fn list(&self, changes: &[(Change, bool)]) {
+    pub fn list(&self, listed: &[Listed], now_ms: u64) {
         match self.format {
             Format::Json => {
-                for (change, owned) in changes {
-                    let mut line = json::change(change);
-                    line["event"] = "change".into();
-                    line["owned"] = (*owned).into();
-                    self.line(&line);
-                }
+                listed.iter().for_each(|listed| self.line(&json::listed(listed)));
             }
-            Format::Text => put(&text::list(changes, width(&console::Term::stdout()))),
+            Format::Text => {
+                list::text(listed, now_ms, &Look::of_stdout()).iter().for_each(|line| put(line));
+            }
         }
     }
 
-    pub fn status(&self, report: &StatusReport<'_>) {
+    pub fn status(&self, report: &StatusReport) {
         match self.format {
             Format::Json => self.line(&json::status(report)),
-            Format::Text => put(&text::status(report, width(&console::Term::stdout()))),
+            Format::Text => {
+                // A page that is longer than the terminal can be scrolled.
+                let look = Look { height: None, ..Look::of_stdout() };
+                status::screen(report, &look).iter().for_each(|line| put(&line.print(&look)));
+            }
+        }
+    }
+
+    /// Shows what comes until it has been seen enough.
+    pub async fn watch(&self, glances: Receiver<watch::Glance>, stop: Receiver<bool>) -> io::Result<()> {
+        self.watched.store(true, Ordering::SeqCst);
+        let shown = watch::show(self.format, glances, stop).await;
+        self.watched.store(false, Ordering::SeqCst);
+        shown
+    }
+
+    /// The person has asked for the end.
+    pub fn stopping(&self) {
+        if !self.watched.load(Ordering::SeqCst) {
+            self.remark("stopping after the statement in flight; once more to stop at once");
+        }
+    }
+
+    /// A page was written.
+    pub fn written(&self, id: u64, file: &std::path::Path) {
+        match self.format {
+            Format::Json => {
+                self.line(&json!({ "event": "report", "id": id, "file": file.display().to_string() }))
+            }
+            Format::Text => put(&format!("written: {}", file.display())),
         }
     }
 
@@ -143,7 +182,7 @@ impl Printer {
     }
 
     fn line(&self, value: &Value) {
-        put(&value.to_string());
+        put(&json::versioned(value.clone()).to_string());
     }
 }
 
