@@ -25,7 +25,7 @@ pub async fn run(context: &Context, options: &ListOptions) -> Result<(), Error> 
         }
     }
     let now_ms = store::now_ms(&mut session).await.map_err(sql_error)?;
-    context.printer.list(&listed, now_ms);
+    context.printer.list(&listed, options.active, now_ms);
     for left in leftover::all(&mut session).await.map_err(store_error)? {
         context.printer.remark(&format!(
             "note: {} is left of a change that the journal does not know any more; \

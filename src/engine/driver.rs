@@ -369,6 +369,8 @@ impl<'a> Driver<'a> {
         let note = Note { new_create: Some(sides.shadow.create), start_at: Some(start), ..Note::default() };
         self.happens(&Event::ShadowBuilt, note).await?;
         let (deferred, because) = (made.deferred, made.because.map(str::to_owned));
+        let detail = json!({ "indexes_deferred": deferred, "because": because });
+        store::record_event(&mut self.session, self.change.id, "made", &detail).await?;
         self.tell(Notice::Made { deferred, because });
         Ok(())
     }

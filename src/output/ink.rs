@@ -90,6 +90,17 @@ impl Line {
         self
     }
 
+    /// Without its last characters, so that it is at most so wide.
+    pub fn cut(mut self, most: usize) -> Self {
+        while self.width() > most {
+            let last = self.0.last_mut().and_then(|(_, text)| text.pop());
+            if last.is_none() {
+                self.0.pop();
+            }
+        }
+        self
+    }
+
     pub fn width(&self) -> usize {
         self.0.iter().map(|(_, text)| console::measure_text_width(text)).sum()
     }
@@ -100,6 +111,7 @@ impl Line {
         let cut = if look.unicode { "…" } else { "~" };
         let mut out = String::new();
         for (tone, text) in &self.0 {
+            let whole = text;
             let text = console::truncate_str(text, room, cut);
             room -= console::measure_text_width(&text).min(room);
             match tone.code() {
@@ -107,6 +119,9 @@ impl Line {
                     out.push_str(&format!("\x1b[{code}m{text}\x1b[0m"));
                 }
                 _ => out.push_str(&text),
+            }
+            if *whole != text {
+                break;
             }
         }
         out.trim_end_matches(' ').to_owned()

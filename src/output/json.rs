@@ -1,5 +1,7 @@
 //! The shapes of the JSON output.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::status::{StatusReport, Swap, time_of};
@@ -93,7 +95,24 @@ pub fn tale(tale: &Tale) -> Value {
     }
 }
 
-pub fn change(change: &Change) -> Value {
+/// The change has come to where the command wanted it.
+pub fn done(change: &Change) -> Value {
+    json!({
+        "event": "done", "id": change.id, "state": change.state.name(), "serving": change.serving.name(),
+        "freeze_ms": change.freeze_ms,
+    })
+}
+
+pub fn note(text: &str) -> Value {
+    json!({ "event": "note", "text": text })
+}
+
+/// A page was written.
+pub fn written(id: u64, file: &Path) -> Value {
+    json!({ "event": "report", "id": id, "file": file.display().to_string() })
+}
+
+fn change(change: &Change) -> Value {
     json!({
         "id": change.id,
         "table": change.table.plain(),

@@ -30,7 +30,11 @@ const STATEMENT_LEAST: usize = 16;
 /// Of a table's name, where the terminal is too narrow for all.
 const TABLE_LEAST: usize = 12;
 
-pub fn text(listed: &[Listed], now_ms: u64, look: &Look) -> Vec<String> {
+/// `active`: those that have ended were left out.
+pub fn text(listed: &[Listed], active: bool, now_ms: u64, look: &Look) -> Vec<String> {
+    if listed.is_empty() && active {
+        return vec!["no change is active; `rsc list` shows those that have ended".into()];
+    }
     if listed.is_empty() {
         let shown = if look.unicode { EMPTY.to_owned() } else { EMPTY.replace('…', "...") };
         return shown.lines().map(str::to_owned).collect();
@@ -42,6 +46,7 @@ pub fn text(listed: &[Listed], now_ms: u64, look: &Look) -> Vec<String> {
     let widths: Vec<usize> = (0..8).map(|column| width(&rows, column)).collect();
     let lines = rows.iter().enumerate().map(|(i, row)| {
         let mut line = Line::new();
+        let last = widths.iter().rposition(|width| *width > 0).unwrap_or(0);
         for (column, cell) in row.iter().enumerate().filter(|(column, _)| widths[*column] > 0) {
             let tone = match (i, column) {
                 (0, _) => Tone::Dim,
@@ -49,7 +54,7 @@ pub fn text(listed: &[Listed], now_ms: u64, look: &Look) -> Vec<String> {
                 (_, 7) => Tone::Dim,
                 _ => Tone::Plain,
             };
-            let gap = widths[column] - console::measure_text_width(cell) + 2;
+            let gap = if column == last { 0 } else { widths[column] - console::measure_text_width(cell) + 2 };
             line = line.and(tone, cell).and(Tone::Plain, &" ".repeat(gap));
         }
         line.print(look)

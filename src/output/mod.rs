@@ -4,7 +4,7 @@
 //! stdout, each with an `event` field. Logs go to stderr in both.
 
 pub mod ink;
-mod json;
+pub mod json;
 pub mod list;
 mod live;
 mod losses;
@@ -20,7 +20,7 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch::Receiver;
 
 use crate::agent::Tale;
@@ -69,13 +69,7 @@ impl Printer {
     /// The change has come to where the command wanted it.
     pub fn done(&self, change: &Change, hint: &str) {
         match self.format {
-            Format::Json => self.line(&json!({
-                "event": "done",
-                "id": change.id,
-                "state": change.state.name(),
-                "serving": change.serving.name(),
-                "freeze_ms": change.freeze_ms,
-            })),
+            Format::Json => self.line(&json::done(change)),
             Format::Text => {
                 self.finish_live();
                 put(&text::done(change, hint));
@@ -83,13 +77,13 @@ impl Printer {
         }
     }
 
-    pub fn list(&self, listed: &[Listed], now_ms: u64) {
+    pub fn list(&self, listed: &[Listed], active: bool, now_ms: u64) {
         match self.format {
             Format::Json => {
                 listed.iter().for_each(|listed| self.line(&json::listed(listed)));
             }
             Format::Text => {
-                list::text(listed, now_ms, &Look::of_stdout()).iter().for_each(|line| put(line));
+                list::text(listed, active, now_ms, &Look::of_stdout()).iter().for_each(|line| put(line));
             }
         }
     }
@@ -123,9 +117,7 @@ impl Printer {
     /// A page was written.
     pub fn written(&self, id: u64, file: &std::path::Path) {
         match self.format {
-            Format::Json => {
-                self.line(&json!({ "event": "report", "id": id, "file": file.display().to_string() }))
-            }
+            Format::Json => self.line(&json::written(id, file)),
             Format::Text => put(&format!("written: {}", file.display())),
         }
     }
@@ -159,7 +151,7 @@ impl Printer {
     /// Something the person should know that is no step of the change.
     pub fn remark(&self, remark: &str) {
         match self.format {
-            Format::Json => self.line(&json!({ "event": "note", "text": remark })),
+            Format::Json => self.line(&json::note(remark)),
             Format::Text => {
                 self.finish_live();
                 put(remark);

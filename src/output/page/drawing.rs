@@ -178,7 +178,7 @@ fn ticks(frame: &Frame) -> Vec<u64> {
     let days = (frame.length_ms() / DAY / TICKS_MAX + 1) * DAY;
     let step = STEPS.iter().find(fits).copied().unwrap_or(days);
     let first = frame.from_ms.div_ceil(step) * step;
-    (0..).map(|i| first + i * step).take_while(|at| frame.percent(*at) < 96.0 && *at < frame.to_ms).collect()
+    (0..).map(|i| first + i * step).take_while(|at| frame.percent(*at) < 88.0 && *at < frame.to_ms).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::StatusReport;
 use crate::lifecycle::state::State;
+use crate::lifecycle::verification::Verification;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -130,13 +131,21 @@ fn step_of(state: State) -> Option<Step> {
 /// It is work of catching up.
 fn verifying(report: &StatusReport, catching_up: Phase) -> Phase {
     let step = Step::Verify;
-    let within = report.verification.as_ref().filter(|_| report.change.state == State::CatchingUp);
-    let from_ms = within.and_then(|found| super::ms_of(&found.began_at));
+    let times = |found: &Verification| {
+        let ended = found.ended_at.as_deref().and_then(super::ms_of);
+        Some((super::ms_of(&found.began_at)?, ended.unwrap_or(report.now_ms)))
+    };
+    let inside = |found: &&Verification| {
+        let (first, last) = (catching_up.from_ms.unwrap_or(u64::MAX), catching_up.to_ms.unwrap_or(0));
+        times(found).is_some_and(|(from, to)| first <= from && to <= last)
+    };
+    let within = report.verification.as_ref().filter(inside);
+    let (from_ms, to_ms) = within.and_then(times).unzip();
     match (catching_up.progress, within) {
         (Progress::Now, Some(found)) if found.outcome.is_none() => {
-            Phase { step, progress: Progress::Now, from_ms, to_ms: Some(report.now_ms) }
+            Phase { step, progress: Progress::Now, from_ms, to_ms }
         }
         (Progress::Now, _) => Phase { step, progress: Progress::ToCome, from_ms: None, to_ms: None },
-        (progress, _) => Phase { step, progress, from_ms: None, to_ms: None },
+        (progress, _) => Phase { step, progress, from_ms, to_ms },
     }
 }

@@ -9,7 +9,7 @@ use super::{Miss, StatusReport, Swap, time_of};
 use crate::journal::record::Owner;
 use crate::lifecycle::sample::Activity;
 use crate::lifecycle::state::State;
-use crate::lifecycle::trend::{self, Left};
+use crate::lifecycle::trend::{self, Left, Wait};
 use crate::lifecycle::verdict::Verdict;
 use crate::mysql::losses::Totals;
 use crate::output::ink::{LABEL, Line, Look, Tone, field};
@@ -20,22 +20,41 @@ use crate::output::verification;
 const PLOT_MAX_MS: u64 = 30 * 60 * 1000;
 const PLOT_COLUMNS_MAX: usize = 60;
 const BAR_COLUMNS: usize = 24;
+const WINDOW_COLUMNS: usize = 20;
 const SWAPS_SHOWN: usize = 2;
 const EVENTS_SHOWN: usize = 12;
+/// On a terminal a statement is cut to so many lines.
+const STATEMENT_LINES: usize = 2;
 
 pub fn screen(report: &StatusReport, look: &Look) -> Vec<Line> {
-    let sections: [Vec<Line>; 5] = [
-        head(report, look),
+    let fits = |sections: &[Vec<Line>; 5]| {
+        look.height.is_none_or(|height| sections.iter().map(Vec::len).sum::<usize>() <= height)
+    };
+    let mut sections = sections(report, look);
+    // In the order in which they can be spared.
+    if !fits(&sections) {
+        sections[0] = head(report, look, 1);
+    }
+    if !fits(&sections) {
+        sections.iter_mut().for_each(|lines| lines.retain(|line| line.width() > 0));
+    }
+    if !fits(&sections) {
+        sections[2].clear();
+    }
+    let taken: usize = sections.iter().map(Vec::len).sum();
+    let room = look.height.map_or(EVENTS_SHOWN, |height| height.saturating_sub(taken).min(EVENTS_SHOWN));
+    let [head, progress, plots, facts, next] = sections;
+    [head, progress, plots, facts, events(report, room), next].concat()
+}
+
+fn sections(report: &StatusReport, look: &Look) -> [Vec<Line>; 5] {
+    [
+        head(report, look, STATEMENT_LINES),
         progress(report, look),
         plots(report, look),
         facts(report, look),
         next(report, look),
-    ];
-    let fixed: usize = sections.iter().map(Vec::len).sum();
-    let room = look.height.map_or(EVENTS_SHOWN, |height| height.saturating_sub(fixed).min(EVENTS_SHOWN));
-    let [head, progress, plots, facts, next] = sections;
-    let events = events(report, room);
-    [head, progress, plots, facts, events, next].concat()
+    ]
 }
 
 pub fn state_tone(state: State) -> Tone {
@@ -54,7 +73,7 @@ pub fn state_tone(state: State) -> Tone {
     }
 }
 
-fn head(report: &StatusReport, look: &Look) -> Vec<Line> {
+fn head(report: &StatusReport, look: &Look, statement_lines: usize) -> Vec<Line> {
     let change = &report.change;
     let mut head = Line::of(Tone::Bold, &format!("change {} on {}", change.id, change.table.plain()))
         .and(Tone::Plain, ": ")
@@ -62,12 +81,23 @@ fn head(report: &StatusReport, look: &Look) -> Vec<Line> {
     if change.paused {
         head = head.and(Tone::Warn, ", paused");
     }
-    let room = look.columns().saturating_sub(LABEL).max(20) * 2;
-    let statement = one_line(&change.statement, if look.width.is_some() { room } else { usize::MAX });
     let mut lines = vec![head];
-    lines.extend(field(look, "statement", Tone::Plain, &statement));
+    let statement = one_line(&change.statement, usize::MAX);
+    lines.extend(first_lines(field(look, "statement", Tone::Plain, &statement), statement_lines, look));
     if let Some(reason) = &change.reason {
         lines.extend(field(look, "reason", Tone::Bad, reason));
+    }
+    lines
+}
+
+/// The last of them says that there is more.
+fn first_lines(mut lines: Vec<Line>, most: usize, look: &Look) -> Vec<Line> {
+    if lines.len() > most {
+        lines.truncate(most);
+        let more = if look.unicode { " …" } else { " ..." };
+        let room = look.columns().saturating_sub(more.chars().count());
+        let last = lines.pop().unwrap_or_default().cut(room).and(Tone::Dim, more);
+        lines.push(last);
     }
     lines
 }
@@ -75,11 +105,15 @@ fn head(report: &StatusReport, look: &Look) -> Vec<Line> {
 /// The way to the first swap while it lasts; afterwards how long the way back stays open.
 fn progress(report: &StatusReport, look: &Look) -> Vec<Line> {
     if report.change.options.in_place.is_some() {
-        return field(look, "way", Tone::Plain, "changed by the server itself, in place: no rows are copied");
+        return field(look, "made", Tone::Plain, "by the server itself, in place: no rows are copied");
     }
     match report.change.state {
         state if state.before_first_swap() => {
-            phases(report).iter().flat_map(|phase| phase_lines(report, phase, look)).collect()
+            let phases = phases(report);
+            let begun = phases.iter().filter(|phase| phase.from_ms.is_some());
+            let mut lines: Vec<Line> = begun.flat_map(|phase| phase_lines(report, phase, look)).collect();
+            lines.extend(to_come(report, &phases, look));
+            lines
         }
         State::Revertible | State::Reverting | State::Reverted | State::Reapplying => {
             [made(report, look), window(report, look)].concat()
@@ -104,16 +138,24 @@ fn phase_lines(report: &StatusReport, phase: &Phase, look: &Look) -> Vec<Line> {
             vec![label.and(Tone::Plain, &format!("{rows} in {}", took()))]
         }
         Progress::Done => vec![label.and(Tone::Plain, &took())],
-        Progress::ToCome if phase.step == Step::Swap && report.change.options.postpone_cutover => {
-            let wait = match report.change.state {
-                State::Ready => "waits for `rsc cutover`",
-                _ => "postponed until `rsc cutover`",
-            };
-            vec![label.and(Tone::Plain, wait)]
-        }
         Progress::ToCome | Progress::Never => vec![label],
         Progress::Now => now_lines(report, phase, label, look),
     }
+}
+
+fn to_come(report: &StatusReport, phases: &[Phase], look: &Look) -> Vec<Line> {
+    let name = |phase: &Phase| match phase.step {
+        Step::Swap if report.change.options.postpone_cutover => "swap (at `rsc cutover`)",
+        step => step.name(),
+    };
+    let coming: Vec<&str> =
+        phases.iter().filter(|phase| phase.progress == Progress::ToCome).map(name).collect();
+    if coming.is_empty() {
+        return Vec::new();
+    }
+    let sign = if look.unicode { "·" } else { "." };
+    let label = Line::of(Tone::Dim, &format!("{sign} {:<10} ", "to come"));
+    vec![label.and(Tone::Dim, &coming.join(", "))]
 }
 
 /// What goes on: how far, how fast, how long still.
@@ -190,7 +232,7 @@ fn window(report: &StatusReport, look: &Look) -> Vec<Line> {
     let text = format!("  {} left, until {} UTC", brief(left_ms), time_of(end));
     vec![
         Line::of(Tone::Dim, &format!("  {:<10} ", "window"))
-            .and(tone, &bar(left_ms as f64 / all_ms as f64, columns, look.unicode))
+            .and(tone, &bar(left_ms as f64 / all_ms as f64, columns.min(WINDOW_COLUMNS), look.unicode))
             .and(Tone::Plain, &text),
     ]
 }
@@ -208,9 +250,12 @@ fn plots(report: &StatusReport, look: &Look) -> Vec<Line> {
     let mut lines = vec![Line::new()];
     let mut plot = |label: &str, values: &[Option<f64>], shown: &dyn Fn(f64) -> String| {
         let known = || values.iter().flatten().copied();
-        let Some(last) = known().last() else { return };
-        let most = known().fold(0.0, f64::max);
-        let text = format!(" {} now, {} at most", shown(last), shown(most));
+        let most = shown(known().fold(0.0, f64::max));
+        let text = match values.last() {
+            Some(Some(last)) => format!(" {} now, {most} at most", shown(*last)),
+            _ if known().next().is_none() => return,
+            _ => format!(" {most} at most"),
+        };
         lines.push(
             Line::of(Tone::Dim, &format!("  {label:<10} "))
                 .and(Tone::Busy, &spark(values, look.unicode))
@@ -227,9 +272,9 @@ fn plots(report: &StatusReport, look: &Look) -> Vec<Line> {
     if waiting.contains(&true) {
         let sign = if look.unicode { '▒' } else { 'w' };
         let row: String = waiting.iter().map(|waits| if *waits { sign } else { ' ' }).collect();
-        let ms: u64 =
-            waits.iter().map(|wait| wait.to_ms.min(span.to_ms) - wait.from_ms.min(wait.to_ms)).sum();
-        let line = Line::of(Tone::Dim, &format!("  {:<10} ", "throttled")).and(Tone::Warn, &row);
+        let within = |wait: &Wait| wait.to_ms.min(span.to_ms).saturating_sub(wait.from_ms.max(span.from_ms));
+        let ms: u64 = waits.iter().map(within).sum();
+        let line = Line::of(Tone::Dim, &format!("  {:<10} ", "waits")).and(Tone::Warn, &row);
         lines.push(line.and(Tone::Plain, &format!(" for {} in all", brief(ms))));
     }
     let over = format!("{}over the last {}", " ".repeat(LABEL), brief(span.to_ms - span.from_ms));
@@ -317,7 +362,10 @@ fn swaps(report: &StatusReport) -> Vec<String> {
 fn owner(owner: Option<&Owner>) -> String {
     match owner {
         Some(owner) if owner.alive => owner.who.clone(),
-        Some(owner) => format!("none ({} was last heard of {:.0} s ago)", owner.who, owner.silent_s),
+        Some(owner) => {
+            let silent = brief((owner.silent_s * 1000.0) as u64);
+            format!("none ({} was last heard of {silent} ago)", owner.who)
+        }
         None => "none".into(),
     }
 }
