@@ -39,3 +39,4 @@ mod support;
 mod tidy;
 mod unique_values;
 mod verify;
+mod watching;
