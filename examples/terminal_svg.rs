@@ -12,7 +12,9 @@ fn main() -> io::Result<()> {
     let title = std::env::args().nth(1).unwrap_or_default();
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
-    let lines: Vec<Vec<(String, String)>> = text.trim_end().lines().map(spans).collect();
+    let mut codes = Vec::new();
+    let lines: Vec<Vec<(String, String)>> =
+        text.trim_end().lines().map(|line| spans(line, &mut codes)).collect();
     let widest = lines.iter().map(|line| line.iter().map(|(_, text)| text.chars().count()).sum()).max();
     let columns: usize = std::cmp::max(widest.unwrap_or(0), 80);
     let (width, height) =
@@ -48,11 +50,10 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// A line as text with the attributes of its SVG element.
-fn spans(line: &str) -> Vec<(String, String)> {
+/// A line as text with the attributes of its SVG element. `codes` are those that hold from the line before.
+fn spans(line: &str, codes: &mut Vec<u32>) -> Vec<(String, String)> {
     let mut pieces = line.split('\x1b');
-    let mut codes: Vec<u32> = Vec::new();
-    let mut spans = vec![(style(&codes), pieces.next().unwrap_or_default().to_owned())];
+    let mut spans = vec![(style(codes), pieces.next().unwrap_or_default().to_owned())];
     for piece in pieces {
         let Some((order, text)) = piece.strip_prefix('[').and_then(|piece| piece.split_once('m')) else {
             continue;
@@ -65,7 +66,7 @@ fn spans(line: &str) -> Vec<(String, String)> {
                 _ => {}
             }
         }
-        spans.push((style(&codes), text.to_owned()));
+        spans.push((style(codes), text.to_owned()));
     }
     spans
 }

@@ -60,7 +60,7 @@ tmux -f /dev/null new-session -d -s "$session" -x 90 -y 28 "$rsc status 1 --watc
 shot() { tmux capture-pane -e -p -t "$session" | "$picture" "rsc status 1 --watch" >"$shots/$1.svg"; }
 state() { "$rsc" --output json status 1 | sed 's/.*"state":"\([a-z_]*\)".*/\1/'; }
 reaches() { until [ "$(state)" = "$1" ]; do sleep 0.3; done; }
-sleep ${WATCH_COPY:-30}
+sleep ${WATCH_COPY:-18}
 shot watch-copying
 "$rsc" report 1 --html "$work/copying.html" --force >/dev/null
 reaches revertible

@@ -7,12 +7,12 @@ pub mod ink;
 pub mod json;
 pub mod list;
 mod live;
-mod losses;
+pub mod losses;
 pub mod page;
-mod plan;
+pub mod plan;
 pub mod status;
-mod text;
-mod verification;
+pub mod text;
+pub mod verification;
 pub mod watch;
 
 use std::io;

@@ -94,7 +94,7 @@ impl Documented {
 }
 
 /// Of each kind one at least, with each field that may be null once with a value and once without.
-fn notices() -> Vec<Notice> {
+pub fn notices() -> Vec<Notice> {
     let (id, table, why) = (7, "shop.orders".to_owned(), "why".to_owned());
     vec![
         Notice::Started { id, table, state: State::Planned },

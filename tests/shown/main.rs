@@ -4,6 +4,7 @@ mod changes;
 mod documented;
 mod page;
 mod snapshot;
+mod words;
 
 use std::time::Duration;
 

@@ -18,6 +18,8 @@ use crate::output::verification;
 
 /// Plots show at most so long.
 const PLOT_MAX_MS: u64 = 30 * 60 * 1000;
+/// What was known so long ago is still told as what is.
+const NOW_MS: u64 = 2_500;
 const PLOT_COLUMNS_MAX: usize = 60;
 const BAR_COLUMNS: usize = 24;
 const WINDOW_COLUMNS: usize = 20;
@@ -246,15 +248,17 @@ fn plots(report: &StatusReport, look: &Look) -> Vec<Line> {
     let from_ms = report.started_ms().max(report.now_ms.saturating_sub(PLOT_MAX_MS)).max(samples[0].at_ms);
     let columns = PLOT_COLUMNS_MAX.min(look.columns().saturating_sub(LABEL + 32)).max(10);
     let span = Span { from_ms, to_ms: report.now_ms.max(from_ms + 1), columns };
+    // The last sample may be a moment old.
+    let fresh = usize::try_from(NOW_MS * columns as u64 / (span.to_ms - span.from_ms)).unwrap_or(columns) + 1;
     let copying = samples.iter().any(|s| s.at_ms >= from_ms && s.activity == Activity::Copying);
     let mut lines = vec![Line::new()];
     let mut plot = |label: &str, values: &[Option<f64>], shown: &dyn Fn(f64) -> String| {
         let known = || values.iter().flatten().copied();
         let most = shown(known().fold(0.0, f64::max));
-        let text = match values.last() {
-            Some(Some(last)) => format!(" {} now, {most} at most", shown(*last)),
-            _ if known().next().is_none() => return,
-            _ => format!(" {most} at most"),
+        let text = match values.iter().rev().take(fresh).flatten().next() {
+            Some(last) => format!(" {} now, {most} at most", shown(*last)),
+            None if known().next().is_none() => return,
+            None => format!(" {most} at most"),
         };
         lines.push(
             Line::of(Tone::Dim, &format!("  {label:<10} "))
