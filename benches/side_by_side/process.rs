@@ -30,6 +30,26 @@ impl Usage {
             .find(|v: &serde_json::Value| v["event"] == event)
     }
 
+    /// How many seconds rsc was in each state, in the order in which it came to them.
+    fn stays(&self) -> Vec<(String, f64)> {
+        let states = self.stdout.iter().zip(&self.at).filter_map(|(line, at)| {
+            let value: serde_json::Value = serde_json::from_str(line).ok()?;
+            let of_state = matches!(value["event"].as_str(), Some("started" | "state" | "done"));
+            of_state.then(|| (value["state"].as_str().unwrap_or("").to_owned(), *at))
+        });
+        let states: Vec<_> = states.collect();
+        states.windows(2).map(|pair| (pair[0].0.clone(), (pair[1].1 - pair[0].1).as_secs_f64())).collect()
+    }
+
+    pub fn seconds_in(&self, state: &str) -> f64 {
+        self.stays().into_iter().filter(|(name, _)| name == state).map(|(_, seconds)| seconds).sum()
+    }
+
+    /// [`Usage::stays`], for people.
+    pub fn phases(&self) -> String {
+        self.stays().into_iter().map(|(name, s)| format!("{name} {s:.2} s")).collect::<Vec<_>>().join(", ")
+    }
+
     /// When the line with `event` came.
     pub fn when(&self, event: &str) -> Option<Instant> {
         let text = format!("\"event\":\"{event}\"");
@@ -37,6 +57,8 @@ impl Usage {
     }
 }
 
+/// Of /proc, on every Linux that rsc runs on.
+pub const TICKS_PER_S: f64 = 100.0;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 pub async fn run(mut command: Command) -> Outcome<Usage> {
@@ -84,5 +106,5 @@ fn rss_mib(pid: u32) -> Option<f64> {
 pub fn cpu_s(pid: u32) -> Option<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    Some((fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?) / 100.0)
+    Some((fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?) / TICKS_PER_S)
 }

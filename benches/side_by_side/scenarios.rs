@@ -17,9 +17,10 @@ use crate::tools::{self, Tool, complete, id, migrate, rsc};
 type Run<'a> = Pin<Box<dyn Future<Output = Outcome<()>> + 'a>>;
 pub type Scenario = fn(u64, &mut Report) -> Run<'_>;
 
-pub fn all() -> [(&'static str, Scenario); 8] {
+pub fn all() -> [(&'static str, Scenario); 10] {
     [
         ("idle", |rows, report| Box::pin(idle(rows, report))),
+        ("probe", |rows, report| Box::pin(probe(rows, report))),
         ("loaded", |rows, report| Box::pin(loaded(rows, report))),
         ("saturated", |rows, report| Box::pin(saturated(rows, report))),
         ("small_pool", |rows, report| Box::pin(small_pool(rows, report))),
@@ -27,6 +28,7 @@ pub fn all() -> [(&'static str, Scenario); 8] {
         ("catch_up", |rows, report| Box::pin(catch_up(rows, report))),
         ("freeze", |rows, report| Box::pin(freeze(rows, report))),
         ("revert", |rows, report| Box::pin(revert(rows, report))),
+        ("verify", |rows, report| Box::pin(verify(rows, report))),
     ]
 }
 
@@ -76,7 +78,6 @@ async fn idle(rows: u64, report: &mut Report) -> Outcome<()> {
         report.at_most("idle: rsc / native INPLACE", rsc / inplace, 1.5, "x");
         report.at_most("idle: rsc / native COPY", rsc / copy, 0.5, "x");
     }
-    probed(&server, report).await?;
     // A tenth of the rows: does memory grow with the table?
     let large = tools::migrate(&server, "FORCE", &["--agent", "none"]).await?;
     complete(&server, &large).await?;
@@ -87,51 +88,106 @@ async fn idle(rows: u64, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
+/// Processor time of the whole machine, in seconds: user, nice, system, and both kinds of interrupt.
+fn machine_cpu_s() -> Outcome<f64> {
+    let stat = std::fs::read_to_string("/proc/stat")?;
+    let ticks: Vec<f64> =
+        stat.lines().next().unwrap_or("").split_whitespace().skip(1).map_while(|n| n.parse().ok()).collect();
+    // The fourth and fifth are idle, and waiting for the disk.
+    let busy = ticks.iter().take(3).chain(ticks.iter().skip(5).take(2)).sum::<f64>();
+    Ok(busy / process::TICKS_PER_S)
+}
+
 async fn server_cpu(server: &Server) -> f64 {
     server.pid().and_then(cpu_s).unwrap_or(0.0)
 }
 
 /// Around the swap, and for so long, the freeze is what the probe feels.
 const FREEZE_AROUND: Duration = Duration::from_millis(100);
+/// So long the probe is felt with nothing beside it.
+const QUIET: Duration = Duration::from_secs(10);
 
-async fn probed(server: &Server, report: &mut Report) -> Outcome<()> {
-    settle(server).await?;
-    let probe = Probe::start(server).await?;
-    sleep(Duration::from_secs(5)).await;
-    let began = Instant::now();
-    let usage = migrate(server, "FORCE", &["--agent", "none"]).await?;
-    let ended = began + Duration::from_secs_f64(usage.seconds);
-    let swapped = usage.when("swapped").unwrap_or(ended);
-    let seen = probe.stop().await?;
-    complete(server, &usage).await?;
-    let ms = |d: Duration| d.as_secs_f64() * 1000.0;
-    let before: Vec<f64> = seen.iter().filter(|(at, _)| *at < began).map(|(_, took)| ms(*took)).collect();
-    let in_freeze =
-        |at: Instant, took: Duration| at < swapped + FREEZE_AROUND && at + took + FREEZE_AROUND > swapped;
-    let during: Vec<f64> = seen
-        .iter()
-        .filter(|(at, took)| *at >= began && *at < ended && !in_freeze(*at, *took))
-        .map(|(_, took)| ms(*took))
-        .collect();
-    let p99 = percentile(&before, 0.99);
-    let worst = percentile(&during, 1.0);
+/// What one client feels of the change, and of MySQL's own.
+async fn probe(rows: u64, report: &mut Report) -> Outcome<()> {
+    let server = start(POOL)?;
+    fill(&server, Shape::Usual, rows).await?;
+    settle(&server).await?;
+    let quiet = felt(&server, async {
+        sleep(QUIET).await;
+        Ok(None)
+    })
+    .await?;
+    let p99 = percentile(&quiet, 0.99);
     report.figure("probe: p99 before", p99, "ms");
+    report.figure("probe: worst before", percentile(&quiet, 1.0), "ms");
+    let native = felt(&server, async {
+        Tool::NativeInplace.rebuild(&server, &[]).await?;
+        Ok(None)
+    })
+    .await?;
+    report.figure("probe: p99 during native INPLACE", percentile(&native, 0.99), "ms");
+    report.figure("probe: worst during native INPLACE", percentile(&native, 1.0), "ms");
+    settle(&server).await?;
+    let mut usage = Usage::default();
+    let during = felt(&server, async {
+        usage = migrate(&server, "FORCE", &["--agent", "none"]).await?;
+        Ok(usage.when("swapped"))
+    })
+    .await?;
+    complete(&server, &usage).await?;
+    let worst = percentile(&during, 1.0);
     report.figure("probe: p99 during the change", percentile(&during, 0.99), "ms");
     report.figure("probe: worst during the change, freeze apart", worst, "ms");
     report.at_most("probe: worst during / p99 before", worst / p99, 5.0, "x");
     Ok(())
 }
 
+/// How many milliseconds each write of the probe took while `work` ran, but for those around the swap that it names.
+async fn felt(server: &Server, work: impl Future<Output = Outcome<Option<Instant>>>) -> Outcome<Vec<f64>> {
+    let probe = Probe::start(server).await?;
+    let swapped = work.await?;
+    let seen = probe.stop().await?;
+    let apart = |at: Instant, took: Duration| {
+        swapped.is_none_or(|swapped| at >= swapped + FREEZE_AROUND || at + took + FREEZE_AROUND <= swapped)
+    };
+    Ok(seen
+        .into_iter()
+        .filter(|(at, took)| apart(*at, *took))
+        .map(|(_, took)| took.as_secs_f64() * 1000.0)
+        .collect())
+}
+
 async fn loaded(rows: u64, report: &mut Report) -> Outcome<()> {
     let server = start(POOL)?;
     fill(&server, Shape::Usual, rows).await?;
+    let idle_native = best(Tool::NativeInplace, &server, &[]).await?;
     let idle = best(Tool::Rsc, &server, &[]).await?;
+    settle(&server).await?;
+    let busy = machine_cpu_s()?;
+    let usage = Tool::Rsc.rebuild(&server, &[]).await?;
+    report.figure(
+        "idle: cores that are busy, on the whole machine",
+        (machine_cpu_s()? - busy) / usage.seconds,
+        "",
+    );
     let load = Load::start(&server, 4, Some(400.0), rows).await?;
-    let (before, ()) = load.during(sleep(Duration::from_secs(10))).await;
+    let (busy, quiet) = (machine_cpu_s()?, Duration::from_secs(10));
+    let (before, ()) = load.during(sleep(quiet)).await;
+    let cores = (machine_cpu_s()? - busy) / quiet.as_secs_f64();
+    report.figure("400 statements/s alone: cores that are busy", cores, "");
     let (during, usage) = load.during(Tool::Rsc.rebuild(&server, &[])).await;
-    load.stop().await?;
-    report.at_most("400 statements/s: time / idle", usage?.seconds / idle.seconds, 1.3, "x");
+    let usage = usage?;
+    report.at_most("400 statements/s: time / idle", usage.seconds / idle.seconds, 1.3, "x");
+    report.note(format!("idle: {}", idle.phases()));
+    report.note(format!("400 statements/s: {}", usage.phases()));
     report.at_least("400 statements/s: throughput / before", during / before, 0.97, "");
+    let (_, native) = load.during(Tool::NativeInplace.rebuild(&server, &[])).await;
+    load.stop().await?;
+    report.figure(
+        "400 statements/s: native INPLACE, time / idle",
+        native?.seconds / idle_native.seconds,
+        "x",
+    );
     Ok(())
 }
 
@@ -238,18 +294,32 @@ async fn freeze(rows: u64, report: &mut Report) -> Outcome<()> {
     fill(&server, Shape::Usual, rows).await?;
     let load = Load::start(&server, 8, Some(1_000.0), rows).await?;
     let (mut staying, id) = stay(&server).await?;
-    let mut freezes = Vec::new();
     for turn in 0..SWAPS {
         let verb = if turn % 2 == 0 { "revert" } else { "reapply" };
-        let usage = process::run(rsc(&server, &[verb, &id])).await?;
-        freezes.extend(usage.event("done").and_then(|done| done["freeze_ms"].as_f64()));
+        process::run(rsc(&server, &[verb, &id])).await?;
         sleep(Duration::from_millis(200)).await;
     }
     load.stop().await?;
     staying.kill().await?;
-    report.figure("freeze: swaps", freezes.len() as f64, "");
-    report.at_most("freeze at 1,000 statements/s: p50", percentile(&freezes, 0.5), 20.0, "ms");
-    report.at_most("freeze at 1,000 statements/s: p99", percentile(&freezes, 0.99), 100.0, "ms");
+    let part = |name: &str| format!("CAST(detail->'$.{name}' AS DOUBLE)");
+    let parts = ["freeze_ms", "lock_wait_ms", "drain_ms", "apply_ms", "rename_ms"].map(part).join(", ");
+    let mut conn = server.conn().await?;
+    let mut freezes: Vec<(f64, f64, f64, f64, f64)> = conn
+        .query(format!(
+            "SELECT {parts} FROM _rsc.event WHERE kind = 'swapped' ORDER BY id DESC LIMIT {SWAPS}"
+        ))
+        .await?;
+    freezes.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let whole: Vec<f64> = freezes.iter().map(|parts| parts.0).collect();
+    report.figure("freeze: swaps", whole.len() as f64, "");
+    report.at_most("freeze at 1,000 statements/s: p50", percentile(&whole, 0.5), 20.0, "ms");
+    report.at_most("freeze at 1,000 statements/s: p99", percentile(&whole, 0.99), 100.0, "ms");
+    for (freeze, lock_wait, drain, apply, rename) in freezes.into_iter().take(3) {
+        report.note(format!(
+            "a slow freeze: {freeze:.1} ms, of it read {drain:.1}, apply {apply:.1}, rename {rename:.1}; \
+             it had waited {lock_wait:.1} for the lock"
+        ));
+    }
     Ok(())
 }
 
@@ -298,5 +368,29 @@ async fn revert(rows: u64, report: &mut Report) -> Outcome<()> {
     }
     report.at_most("revert: all rows / 10,000", seconds[1] / seconds[0], 1.5, "x");
     report.at_most("revert: all rows", seconds[1], 1.0, "s");
+    Ok(())
+}
+
+/// What comparing the two tables adds to the copy, indexes built.
+async fn verify(rows: u64, report: &mut Report) -> Outcome<()> {
+    let server = start(POOL)?;
+    fill(&server, Shape::Usual, rows).await?;
+    settle(&server).await?;
+    let words = ["migrate", "--database", "bench", "--table", "t", "--alter", "FORCE", "--agent", "none"];
+    let usage = process::run(rsc(&server, &words)).await?;
+    let mut conn = server.conn().await?;
+    let (outcome, compared, seconds): (String, u64, f64) = conn
+        .query_first("SELECT outcome, rows_compared, seconds FROM _rsc.verify ORDER BY id DESC LIMIT 1")
+        .await?
+        .ok_or("nothing was verified")?;
+    if outcome != "equal" || compared < rows {
+        return Err(format!("{compared} rows were compared: {outcome}").into());
+    }
+    complete(&server, &usage).await?;
+    let took = |state| usage.seconds_in(state);
+    report.figure("verify: time", seconds, "s");
+    report.figure("verify: time / copying the rows", seconds / took("copying"), "x");
+    let copy = took("copying") + took("indexing");
+    report.at_most("verify: time / copying the rows and building the indexes", seconds / copy, 0.25, "x");
     Ok(())
 }

@@ -17,14 +17,15 @@ pub enum Shape {
     Long,
 }
 
+/// `RSC_BENCH_MYSQLD` adds options to mysqld's command line, separated by spaces.
 pub fn start(buffer_pool: &str) -> Outcome<Server> {
-    Ok(Server::start(
-        Options::default()
-            .with(format!("--innodb-buffer-pool-size={buffer_pool}"))
-            .with("--innodb-redo-log-capacity=4G")
-            .with("--performance-schema=ON")
-            .with("--binlog-expire-logs-seconds=0"),
-    )?)
+    let options = Options::default()
+        .with(format!("--innodb-buffer-pool-size={buffer_pool}"))
+        .with("--innodb-redo-log-capacity=4G")
+        .with("--performance-schema=ON")
+        .with("--binlog-expire-logs-seconds=0");
+    let more = std::env::var("RSC_BENCH_MYSQLD").unwrap_or_default();
+    Ok(Server::start(more.split_whitespace().fold(options, |options, option| options.with(option)))?)
 }
 
 /// Rows per statement while a table is filled.
