@@ -1,8 +1,6 @@
-//! The lines of commands: progress, results, errors and help.
+//! The lines of commands: progress, results and errors. Their help is in tests/it/help.
 
-use clap::CommandFactory;
 use rsc::agent::Tale;
-use rsc::cli::Cli;
 use rsc::error::{Error, Told};
 use rsc::lifecycle::state::{Serving, State};
 use rsc::lifecycle::verification::{Finding, Kind, Outcome};
@@ -12,20 +10,6 @@ use rsc::output::{LossReport, losses, text, verification};
 use crate::changes::{change, named, verification as verified};
 use crate::documented::notices;
 use crate::snapshot::is_as_before;
-
-#[test]
-fn each_command_says_in_its_help_what_it_said_before() {
-    let mut cli = Cli::command().term_width(80);
-    cli.build();
-    let mut help = vec![("rsc".to_owned(), cli.render_help().to_string())];
-    for command in cli.get_subcommands_mut() {
-        help.push((command.get_name().to_owned(), command.clone().term_width(80).render_help().to_string()));
-    }
-    for (name, help) in help {
-        assert!(help.lines().all(|line| line.chars().count() <= 80), "{name}:\n{help}");
-        is_as_before(&format!("help/{name}.txt"), &help);
-    }
-}
 
 #[test]
 fn what_happens_is_told_in_the_same_words() {
