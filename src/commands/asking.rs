@@ -32,12 +32,23 @@ pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
     if let Err(no) = step(state(&mut session, &change).await, &Event::Asked(verb)) {
         return Err(refused(verb, &no.what, &no.next));
     }
-    let change = match ask_owner(context, &mut session, id, verb).await? {
-        Some(change) => change,
-        None => engine::run(context.job(id, Some(verb), until(verb))).await?,
-    };
+    let change = carried_out(context, &mut session, id, verb).await?;
     context.printer.done(&change, &hint(&change, verb));
     Ok(())
+}
+
+async fn carried_out(context: &Context, session: &mut Session, id: u64, verb: Verb) -> Result<Change, Error> {
+    if let Some(change) = ask_owner(context, session, id, verb).await? {
+        return Ok(change);
+    }
+    match engine::run(context.job(id, Some(verb), until(verb))).await {
+        // Someone took the change up after nobody had been there to be asked: an agent, or who kept it and was asleep.
+        Err(error @ Error::Owned(_)) => {
+            let granted = ask_owner(context, session, id, verb).await?;
+            granted.ok_or(error)
+        }
+        driven => driven,
+    }
 }
 
 /// Where the change stands: a process that was killed just after its swap has not said so, but the tables do.
