@@ -79,6 +79,15 @@ pub async fn is_present(session: &mut Session) -> Result<bool, SqlError> {
     Ok(used.as_deref() == Some("1"))
 }
 
+/// A change that needs somebody.
+struct Found {
+    id: u64,
+    /// Somebody drives it.
+    owned: bool,
+    /// How far an agent drives it.
+    until: Until,
+}
+
 struct Kept {
     engine: JoinHandle<Result<Change, Error>>,
 }
@@ -131,8 +140,8 @@ impl Agent {
         }
     }
 
-    /// The changes that need somebody, with whether somebody drives them.
-    async fn look(&self, session: &mut Option<Session>) -> Result<Vec<(u64, bool)>, Away> {
+    /// The changes that need somebody.
+    async fn look(&self, session: &mut Option<Session>) -> Result<Vec<Found>, Away> {
         let session = match session {
             Some(open) => open,
             none => none.insert(Session::open(&self.server).await?),
@@ -145,21 +154,17 @@ impl Agent {
             return Ok(Vec::new());
         }
         let mut found = Vec::new();
-        for change in store::list(session).await?.into_iter().filter(|c| needs_somebody(c.state)) {
+        for change in store::list(session).await?.into_iter().filter(needs_somebody) {
             let owned = fence::owner(session, change.id).await?.is_some_and(|owner| owner.alive);
-            found.push((change.id, owned));
+            let until = if change.options.kind.whole() { Until::Settled } else { Until::Ended };
+            found.push(Found { id: change.id, owned, until });
         }
         Ok(found)
     }
 
-    fn take_up(
-        &self,
-        alive: Vec<(u64, bool)>,
-        kept: &mut HashMap<u64, Kept>,
-        resting: &mut HashMap<u64, Instant>,
-    ) {
+    fn take_up(&self, alive: Vec<Found>, kept: &mut HashMap<u64, Kept>, resting: &mut HashMap<u64, Instant>) {
         resting.retain(|_, since| since.elapsed() < REST);
-        for (id, owned) in alive {
+        for Found { id, owned, until } in alive {
             if owned || kept.contains_key(&id) || resting.contains_key(&id) {
                 continue;
             }
@@ -168,7 +173,7 @@ impl Agent {
                 server: self.server.clone(),
                 change: id,
                 ask: None,
-                until: Until::Ended,
+                until,
                 verify_every: self.verify_every,
                 onlooker: Arc::new(move |notice| listener(Tale::Of(id, notice))),
                 stop: self.stop.clone(),
@@ -219,9 +224,11 @@ impl Agent {
     }
 }
 
-/// An ended change needs nobody, and an expired one has no stream any more.
-fn needs_somebody(state: State) -> bool {
-    !state.ended() && state != State::Expired
+/// An ended change needs nobody, and an expired one has no stream any more. A table as a whole needs no stream either: only
+/// somebody who carries a wish to its end, or puts on record that the window has ended.
+fn needs_somebody(change: &Change) -> bool {
+    let (state, whole) = (change.state, change.options.kind.whole());
+    !state.ended() && state != State::Expired && !(whole && state.settled() && !change.window_over)
 }
 
 fn out_of_reach(why: &Away) -> Error {

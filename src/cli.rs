@@ -180,7 +180,8 @@ pub struct Plan {
 #[derive(Debug, Args)]
 #[command(after_help = MIGRATE)]
 pub struct Migrate {
-    /// The change: "ALTER TABLE db.t …", or only its clauses together with --database and --table
+    /// The change: "ALTER TABLE db.t …", or only its clauses together with --database and --table; or a CREATE TABLE or DROP
+    /// TABLE
     #[arg(long, required_unless_present = "resume", conflicts_with = "resume")]
     pub alter: Option<String>,
     /// The table, where --alter does not name it

@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The statements that have points: name, and where.
-pub const STATEMENTS: [(&str, &str); 60] = [
+pub const STATEMENTS: [(&str, &str); 65] = [
     ("create.change", "a new change is journaled"),
     ("create.stream", "its stream table is made"),
     ("create.row", "its stream row is made"),
@@ -53,6 +53,7 @@ pub const STATEMENTS: [(&str, &str); 60] = [
     ("window.advance", "the position"),
     ("window.commit", "the window ends"),
     ("verify.begin", "a verification is put on record"),
+    ("verify.reach", "how far it has come"),
     ("verify.mark", "a place in the binlog behind what it has read"),
     ("verify.mend", "rows that differ are written again"),
     ("verify.delete", "rows that should not be there"),
@@ -66,6 +67,10 @@ pub const STATEMENTS: [(&str, &str); 60] = [
     ("swap.rename", "the tables exchange their names"),
     ("swap.unlock", "the application goes on"),
     ("swap.relax", "the session's timeouts are as they were"),
+    ("move.lock", "a table that comes or goes as a whole is locked"),
+    ("move.share", "the look at the fence, under the lock"),
+    ("move.rename", "it takes its other name"),
+    ("move.unlock", "the application goes on"),
     ("release.owner", "the change is given up"),
     ("request.answer", "a request is answered"),
     ("forget.stream", "the stream table of an ended change is dropped"),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::{Context, compensate, sql_error, store_error};
+use super::{Context, compensate, sql_error, store_error, whole};
 use crate::engine::{self, Until, sides};
 use crate::error::{Error, Told};
 use crate::journal::fence;
@@ -29,7 +29,8 @@ pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
     if let (Verb::Revert | Verb::RevertAcceptingParked, Some(no)) = (verb, compensate::instead(&change)) {
         return Err(Error::RevertRefused(no));
     }
-    if let Err(no) = step(state(&mut session, &change).await, &Event::Asked(verb)) {
+    let (kind, state) = (change.options.kind, state(&mut session, &change).await);
+    if let Err(no) = step(kind, state, &Event::Asked(verb)) {
         return Err(refused(verb, &no.what, &no.next));
     }
     let change = carried_out(context, &mut session, id, verb).await?;
@@ -54,7 +55,9 @@ async fn carried_out(context: &Context, session: &mut Session, id: u64, verb: Ve
 /// Where the change stands: a process that was killed just after its swap has not said so, but the tables do.
 async fn state(session: &mut Session, change: &Change) -> State {
     match sides::serving(session, change).await {
-        Ok(Some(serving)) => step(change.state, &Event::Serves(serving)).unwrap_or(change.state),
+        Ok(Some(serving)) => {
+            step(change.options.kind, change.state, &Event::Serves(serving)).unwrap_or(change.state)
+        }
         // Whoever drives the change says what is wrong with it.
         Ok(None) | Err(_) => change.state,
     }
@@ -77,6 +80,9 @@ fn hint(change: &Change, verb: Verb) -> String {
     let id = change.id;
     if change.paused {
         return format!("to let it go on, `rsc resume {id}`");
+    }
+    if change.options.kind.whole() {
+        return whole::hint(change);
     }
     match change.state {
         State::Ready => format!("to swap the tables, `rsc cutover {id}`; to give it up, `rsc cancel {id}`"),

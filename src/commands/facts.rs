@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{sql_error, store_error};
-use crate::engine::sides;
+use crate::engine::{self, sides};
 use crate::error::{Error, Told};
 use crate::journal::record::Change;
 use crate::journal::store::{self, StoreError};
@@ -57,7 +57,9 @@ impl Facts {
         };
         let owner_alive = owner.as_ref().is_some_and(|o| o.alive);
         // A planned change has no position yet, and perhaps not even its stream table.
-        let no_stream = change.state.ended() || change.state == State::Planned;
+        let no_journal = change.state.ended() || change.state == State::Planned;
+        let whole = change.options.kind.whole();
+        let no_stream = whole || no_journal;
         let position = match store::position(session, id).await {
             Ok(position) => Some(position),
             Err(StoreError::Sql(error)) if error.remedy() == Remedy::NoJournal => None,
@@ -77,12 +79,22 @@ impl Facts {
             Some(Activity::Swapping) => swap::in_the_way(session, &change.table).await,
             _ => Vec::new(),
         };
+        let in_the_way = match (change.state, serving) {
+            (State::Revertible | State::Reverted, Some(serving)) if whole => {
+                let found = engine::whole::in_the_way(session, &change, serving.other()).await;
+                found.map_err(sql_error)?.map(|told| told.what)
+            }
+            _ => None,
+        };
         let signs = Signs {
+            kind: change.options.kind,
+            serving,
+            in_the_way,
             state: change.state,
             reason: change.reason.as_deref(),
             owner_alive,
             binlogs_kept,
-            stream_lost: !no_stream && position.is_none(),
+            stream_lost: !no_journal && position.is_none(),
             window_over: change.window_over,
             parked: ledger.parked,
             losses: ledger.losses,

@@ -16,6 +16,7 @@ use crate::mysql::leftover;
 use crate::mysql::preflight::{self, Facts};
 use crate::mysql::shadow::Probe;
 use crate::rows::statements::Statements;
+use crate::schema::kind::Kind;
 use crate::schema::projection::Mapping;
 use crate::schema::statement::{Alter, Refusal};
 use crate::schema::table::{Table, TableName, check_names, renamed_checks};
@@ -101,12 +102,12 @@ pub async fn judge(context: &Context, session: &mut Session, asked: Asked<'_>) -
     let Some(table) = find(session, &name, &mut judged.reasons).await? else { return Ok(judged) };
     let facts = preflight::gather(session, table).await.map_err(sql_error)?;
     let table = facts.table.clone();
-    judged.reasons.extend(preflight::refusals(&facts));
-    let journal = journal(session, &table).await;
+    judged.reasons.extend(preflight::refusals(Kind::Alter, &facts));
+    let journal = journal(session, &table.name).await;
     // Where rsc does not understand its own journal, it writes nothing.
     let understood = journal.is_ok();
     judged.reasons.extend(journal.or_else(refusal)?);
-    let may_try = understood && !judged.alter.specs.is_empty() && preflight::may_try(&facts);
+    let may_try = understood && !judged.alter.specs.is_empty() && preflight::may_try(Kind::Alter, &facts);
     judged.facts = Some(facts);
     if may_try {
         // What is left of a statement of which a part is refused may come to nothing.
@@ -133,21 +134,21 @@ async fn find(
 }
 
 /// What earlier changes of the table have left to be done.
-async fn journal(session: &mut Session, table: &Table) -> Result<Vec<Told>, StoreError> {
+pub async fn journal(session: &mut Session, table: &TableName) -> Result<Vec<Told>, StoreError> {
     let mut reasons = second_change(session, table).await?;
     reasons.extend(leftovers(session, table).await?);
     Ok(reasons)
 }
 
 /// A refusal is a reason among others; any other error ends the judgement.
-fn refusal(error: StoreError) -> Result<Vec<Told>, Error> {
+pub fn refusal(error: StoreError) -> Result<Vec<Told>, Error> {
     match store_error(error) {
         Error::Refused(told) => Ok(vec![told]),
         other => Err(other),
     }
 }
 
-async fn second_change(session: &mut Session, table: &Table) -> Result<Vec<Told>, StoreError> {
+async fn second_change(session: &mut Session, table: &TableName) -> Result<Vec<Told>, StoreError> {
     if !store::installed(session).await? {
         return Ok(Vec::new());
     }
@@ -162,18 +163,18 @@ async fn second_change(session: &mut Session, table: &Table) -> Result<Vec<Told>
         }
         _ => format!("to go on with it, `rsc migrate --resume {id}`; to give it up, `rsc cancel {id}`"),
     };
-    let what = format!("{} has a change already: {id}, which is {}", table.name.plain(), other.state);
+    let what = format!("{} has a change already: {id}, which is {}", table.plain(), other.state);
     Ok(vec![Told::new(what).next(next)])
 }
 
 /// A new change may get the number of a lost one, and take its table for its own.
-async fn leftovers(session: &mut Session, table: &Table) -> Result<Vec<Told>, StoreError> {
+async fn leftovers(session: &mut Session, table: &TableName) -> Result<Vec<Told>, StoreError> {
     let left = leftover::of_table(session, table).await?;
     let reason = |left: &TableName| {
         Told::new(format!(
             "{} is left of a change of {} that the journal does not know any more",
             left.plain(),
-            table.name.plain()
+            table.plain()
         ))
         .next(format!("see whether it has rows that are needed; then DROP TABLE {left}"))
     };
@@ -291,7 +292,7 @@ fn not_accepted(error: &SqlError) -> Told {
 }
 
 /// The sentence of a [`Refusal`] ends in what to do.
-fn advice(refusal: &Refusal) -> Told {
+pub fn advice(refusal: &Refusal) -> Told {
     let sentence = refusal.to_string();
     match sentence.rsplit_once(": ") {
         Some((what, next)) => Told::new(what).next(next),

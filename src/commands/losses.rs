@@ -39,6 +39,9 @@ pub async fn run(context: &Context, options: &LossesOptions) -> Result<(), Error
 }
 
 async fn own_values(session: &mut Session, change: &Change, limit: u64) -> Result<Vec<Own>, Error> {
+    if change.options.kind.whole() {
+        return Ok(Vec::new());
+    }
     let sides =
         Sides::look(session, change).await.map_err(|trouble| Error::Unexpected(Told::new(trouble.why())))?;
     let table = match sides.serving {

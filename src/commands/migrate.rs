@@ -4,17 +4,19 @@
 use std::time::Duration;
 
 use super::judgement::{Asked, checks_get_other_names, judge};
-use super::{Context, agent, compensate, in_place, sql_error, store_error};
+use super::{Context, agent, compensate, in_place, sql_error, store_error, whole};
 use crate::cli::{Agent, Defer, Migrate, Strategy};
 use crate::engine::{self, Job, Until};
 use crate::error::{Error, Told};
 use crate::journal::record::{Change, DeferIndexes, Options};
-use crate::journal::store::{self, StoreError};
+use crate::journal::store::{self, Begun, StoreError};
 use crate::lifecycle::event::Verb;
 use crate::lifecycle::retention::shorter_than_window;
 use crate::lifecycle::state::State;
 use crate::mysql::retention;
 use crate::output::duration;
+use crate::schema::kind::Kind;
+use crate::schema::statement::whole::Whole;
 use crate::session::{Session, SqlError};
 
 pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -> Result<(), Error> {
@@ -30,7 +32,10 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
         }
         (None, Some(text)) => {
             let asked = Asked { text, database, table: migrate.table.as_deref() };
-            (begin(context, asked, options(migrate), migrate.strategy).await?, None)
+            match begin(context, asked, options(migrate), migrate.strategy).await? {
+                Some(id) => (id, None),
+                None => return Ok(()),
+            }
         }
         (None, None) => return Err(usage("give --alter, or --resume with a change's number")),
     };
@@ -47,11 +52,14 @@ async fn drive(
 ) -> Result<(), Error> {
     let until = if keeper == Agent::Stay { Until::Ended } else { Until::Settled };
     let change = engine::run(Job { verify_every, ..context.job(id, ask, until) }).await?;
-    if let (State::Ready | State::Revertible, Agent::Auto) = (change.state, keeper) {
-        context.printer.remark(&agent::hand_over(context, &change).await?);
-    }
-    if let (State::Ready, Agent::None) = (change.state, keeper) {
-        say_until_when(context).await;
+    // A table as a whole needs nobody who keeps it.
+    if !change.options.kind.whole() {
+        if let (State::Ready | State::Revertible, Agent::Auto) = (change.state, keeper) {
+            context.printer.remark(&agent::hand_over(context, &change).await?);
+        }
+        if let (State::Ready, Agent::None) = (change.state, keeper) {
+            say_until_when(context).await;
+        }
     }
     context.printer.done(&change, &hint(&change));
     Ok(())
@@ -60,8 +68,10 @@ async fn drive(
 /// A change of its own, as by default.
 pub async fn anew(context: &Context, statement: &str, keeper: Agent) -> Result<(), Error> {
     let asked = Asked { text: statement, database: None, table: None };
-    let id = begin(context, asked, Options::default(), Strategy::Online).await?;
-    drive(context, id, None, (keeper, None)).await
+    match begin(context, asked, Options::default(), Strategy::Online).await? {
+        Some(id) => drive(context, id, None, (keeper, None)).await,
+        None => Ok(()),
+    }
 }
 
 /// Without a process that keeps the stream, the cut-over needs the binlogs of all the time until then.
@@ -77,23 +87,29 @@ async fn say_until_when(context: &Context) {
 
 fn hint(change: &Change) -> String {
     let id = change.id;
-    match change.state {
-        State::Ready => format!("to swap the tables, `rsc cutover {id}`; to give it up, `rsc cancel {id}`"),
-        State::Revertible => {
+    match (change.state, change.options.kind) {
+        (State::Completed, _) => compensate::hint(change).unwrap_or_default(),
+        (_, Kind::Create | Kind::Drop) => whole::hint(change),
+        (State::Ready, Kind::Alter) => {
+            format!("to swap the tables, `rsc cutover {id}`; to give it up, `rsc cancel {id}`")
+        }
+        (State::Revertible, Kind::Alter) => {
             format!("to take it back, `rsc revert {id}`; to keep it for good, `rsc complete {id}`")
         }
-        State::Completed => compensate::hint(change).unwrap_or_default(),
         _ => String::new(),
     }
 }
 
-/// Checks everything and journals the change.
+/// Checks everything and journals the change. `None` if there is nothing to do.
 async fn begin(
     context: &Context,
     asked: Asked<'_>,
     mut options: Options,
     strategy: Strategy,
-) -> Result<u64, Error> {
+) -> Result<Option<u64>, Error> {
+    if let Some(read) = Whole::read(asked.text) {
+        return whole::begin(context, asked, options, strategy, read).await;
+    }
     if strategy == Strategy::Instant && options.postpone_cutover {
         return Err(usage("--strategy instant has no cut-over that could be postponed"));
     }
@@ -121,11 +137,12 @@ async fn begin(
     if options.in_place.is_none() {
         warn_of_retention(context, &mut session, &options).await?;
     }
-    store::create(&mut session, &table, &statement, &options).await.map_err(not_journaled)
+    let begun = Begun { table: &table.name, statement: &statement, options: &options, old: Some(&table) };
+    store::create(&mut session, begun).await.map(Some).map_err(not_journaled)
 }
 
 /// Where no answer came, the change may be on record.
-fn not_journaled(error: StoreError) -> Error {
+pub fn not_journaled(error: StoreError) -> Error {
     match error {
         StoreError::Sql(lost @ (SqlError::Lost(_) | SqlError::Unreachable { .. })) => Error::Stopped(
             Told::new(lost)

@@ -13,6 +13,7 @@ mod plan;
 mod report;
 mod status;
 mod verify;
+mod whole;
 
 use std::sync::Arc;
 

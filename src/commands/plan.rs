@@ -2,6 +2,7 @@
 //! the server.
 
 mod gate;
+mod whole;
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::rows::statements::Statements;
 use crate::schema::deferral::{KeyText, deferrable};
 use crate::schema::projection::{Mapping, TargetOnly};
 use crate::schema::revert_report::Report;
+use crate::schema::statement::whole::Whole;
 use crate::schema::table::Table;
 use crate::session::{Session, SqlError};
 
@@ -37,18 +39,10 @@ pub async fn run(context: &Context, plan: &Plan, database: Option<&str>) -> Resu
     };
     let mut session = context.session().await?;
     let asked = Asked { text, database, table: plan.migrate.table.as_deref() };
-    let mut judged = judge(context, &mut session, asked).await?;
-    let mut report = PlanReport {
-        table: table_name(&judged, asked),
-        statement: text.to_owned(),
-        refused: std::mem::take(&mut judged.reasons),
-        revert_window_s: plan.migrate.revert_window.as_secs(),
-        agent: agent(plan.migrate.agent),
-        ..PlanReport::default()
+    let mut report = match Whole::read(text) {
+        Some(read) => whole::report(context, &mut session, plan, asked, read).await?,
+        None => altered(context, &mut session, plan, asked).await?,
     };
-    let looked = look(context, &mut session, plan, &judged, &mut report).await;
-    judged.clear(&mut session).await?;
-    looked.map_err(sql_error)?;
     report.failed = gate::failed(plan, &report);
     context.printer.plan(&report);
     let reasons: Vec<Told> = report.refused.into_iter().chain(report.failed).collect();
@@ -56,6 +50,27 @@ pub async fn run(context: &Context, plan: &Plan, database: Option<&str>) -> Resu
         true => Ok(()),
         false => Err(refused_for(reasons)),
     }
+}
+
+async fn altered(
+    context: &Context,
+    session: &mut Session,
+    plan: &Plan,
+    asked: Asked<'_>,
+) -> Result<PlanReport, Error> {
+    let mut judged = judge(context, session, asked).await?;
+    let mut report = PlanReport {
+        table: table_name(&judged, asked),
+        statement: asked.text.to_owned(),
+        refused: std::mem::take(&mut judged.reasons),
+        revert_window_s: plan.migrate.revert_window.as_secs(),
+        agent: agent(plan.migrate.agent),
+        ..PlanReport::default()
+    };
+    let looked = look(context, session, plan, &judged, &mut report).await;
+    judged.clear(session).await?;
+    looked.map_err(sql_error)?;
+    Ok(report)
 }
 
 fn table_name(judged: &Judgement, asked: Asked<'_>) -> String {
@@ -336,6 +351,7 @@ fn warn(plan: &Plan, report: &mut PlanReport) {
             report.warnings.push(format!("there may not be room enough on the disk of {}", folder.path));
         }
     }
+    warn_of_holder(plan, report);
     let Some(Some(kept_s)) = report.binlogs_kept_s else { return };
     let seconds = |s| duration(Duration::from_secs(s));
     if report.duration.is_some_and(|duration| duration.high > kept_s as f64) {
@@ -352,11 +368,14 @@ fn warn(plan: &Plan, report: &mut PlanReport) {
             seconds(kept_s)
         ));
     }
+}
+
+fn warn_of_holder(plan: &Plan, report: &mut PlanReport) {
     if let Some(longest) = report.holders.as_ref().and_then(|holders| holders.0.first())
         && longest.seconds >= plan.migrate.cutover_lock_timeout.as_secs()
     {
         report.warnings.push(format!(
-            "connection {} holds the table for longer than a swap waits: it would be tried again until that ends",
+            "connection {} holds the table for longer than an attempt waits: it would be tried again until that ends",
             longest.connection
         ));
     }

@@ -24,7 +24,7 @@ pub async fn run(context: &Context, options: &VerifyOptions) -> Result<(), Error
     let id = options.id;
     let verb = if options.repair { Verb::VerifyRepairing } else { Verb::Verify };
     let (mut session, change) = context.change(id).await?;
-    if let Err(no) = step(change.state, &Event::Asked(verb)) {
+    if let Err(no) = step(change.options.kind, change.state, &Event::Asked(verb)) {
         return Err(refused(verb, &no.what, &no.next));
     }
     let found = match ask(context, &mut session, id, verb).await? {

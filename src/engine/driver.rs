@@ -31,7 +31,7 @@ use crate::schema::statement::Alter;
 use crate::session::Session;
 
 /// The end of the revert window is looked for so often.
-const WINDOW_CHECK: Duration = Duration::from_secs(1);
+pub(super) const WINDOW_CHECK: Duration = Duration::from_secs(1);
 /// A pause is looked at so often.
 pub(super) const STILL: Duration = Duration::from_millis(100);
 /// Between two attempts to swap.
@@ -93,7 +93,7 @@ async fn attempt(
     if let Some(told) = lacking {
         return Err(Halt::Denied { told, begun: held.is_some() });
     }
-    if needs_no_position(change.state, *ask) {
+    if needs_no_position(&change, *ask) {
         // Whoever journaled the change may have been killed before this; or it is gone, and the change is to end.
         store::create_stream(&mut session, change.id).await?;
     }
@@ -142,9 +142,14 @@ async fn writable(session: &mut Session, held: bool) -> Result<(), Halt> {
 }
 
 /// The stream has not begun, or will not be read again.
-fn needs_no_position(state: State, ask: Option<Verb>) -> bool {
-    let wanted = ask.and_then(|verb| step(state, &Event::Asked(verb)).ok()).unwrap_or(state);
+fn needs_no_position(change: &Change, ask: Option<Verb>) -> bool {
+    let wanted = ask.and_then(|verb| next(change, &Event::Asked(verb)).ok()).unwrap_or(change.state);
     matches!(wanted, State::Planned | State::Cancelling | State::Failing | State::Completing)
+}
+
+/// What `event` makes of the change.
+fn next(change: &Change, event: &Event) -> Result<State, Refusal> {
+    step(change.options.kind, change.state, event)
 }
 
 /// Whoever wants the change to move does not want it paused, and tries again what it waits with.
@@ -163,7 +168,7 @@ fn noting(verb: Verb, state: State) -> Note {
 }
 
 fn at_the_end(change: Change, ask: Option<Verb>) -> Result<Change, Halt> {
-    match ask.map(|verb| step(change.state, &Event::Asked(verb))) {
+    match ask.map(|verb| next(&change, &Event::Asked(verb))) {
         Some(Err(refusal)) => Err(Halt::Refused(refusal)),
         Some(Ok(_)) | None => Ok(change),
     }
@@ -243,7 +248,7 @@ impl<'a> Driver<'a> {
         }
         if let Some(verb) = *ask {
             let wanted = Wanted::by(verb, None);
-            if wanted.is_none() && step(self.change.state, &Event::Asked(verb)).is_ok() {
+            if wanted.is_none() && next(&self.change, &Event::Asked(verb)).is_ok() {
                 store::overtake(&mut self.session, self.change.id, verb.name()).await?;
             }
             self.wish(verb).await?;
@@ -259,6 +264,11 @@ impl<'a> Driver<'a> {
                 Err(halt) => return Err(halt),
             }
         }
+        Ok(())
+    }
+
+    pub(super) async fn reload(&mut self) -> Result<(), Halt> {
+        self.change = load(&mut self.session, self.change.id).await?;
         Ok(())
     }
 
@@ -281,7 +291,7 @@ impl<'a> Driver<'a> {
         self.happens(&Event::Asked(verb), noting(verb, self.change.state)).await
     }
 
-    fn done(&self) -> bool {
+    pub(super) fn done(&self) -> bool {
         let state = self.change.state;
         match self.job.until {
             Until::Asked => self.wanted.is_none(),
@@ -303,9 +313,10 @@ impl<'a> Driver<'a> {
             let event = Event::Serves(serving);
             // The answer of that swap was lost, and with it the length of its freeze.
             let note = Note { swapped: Some((serving, None)), ..Note::default() };
-            if step(self.change.state, &event) != Ok(self.change.state) {
+            if next(&self.change, &event) != Ok(self.change.state) {
                 self.happens(&event, note).await?;
-                self.tell(Notice::Swapped { serving, freeze: None });
+                let kind = self.change.options.kind;
+                self.tell(Notice::Swapped { kind, serving, freeze: None });
             }
         }
         if self.change.window_over {
@@ -316,21 +327,33 @@ impl<'a> Driver<'a> {
 
     /// Lets `event` happen: the next state is saved before anything of it is done.
     pub(super) async fn happens(&mut self, event: &Event, note: Note) -> Result<(), Halt> {
-        let next = step(self.change.state, event).map_err(Halt::Refused)?;
+        let next = next(&self.change, event).map_err(Halt::Refused)?;
         store::save(&mut self.session, self.ownership.fence, &self.change, next, &note).await?;
         if next != self.change.state {
             let detail = json!({ "from": self.change.state.name(), "event": format!("{event:?}") });
             store::record_event(&mut self.session, self.change.id, next.name(), &detail).await?;
-            self.tell(Notice::Entered { state: next });
+            self.tell(Notice::Entered { kind: self.change.options.kind, state: next });
         }
         self.change = load(&mut self.session, self.change.id).await?;
         Ok(())
     }
 
     async fn work(&mut self) -> Result<(), Halt> {
+        let whole = self.change.options.kind.whole();
         match self.change.state {
             State::Planned if self.change.options.in_place.is_some() => self.alter_in_place().await,
+            State::Planned if whole => self.prepare_whole().await,
             State::Planned => self.build().await,
+            State::Ready
+            | State::CuttingOver
+            | State::Revertible
+            | State::Reverting
+            | State::Reverted
+            | State::Reapplying
+                if whole =>
+            {
+                self.move_whole().await
+            }
             State::Copying
             | State::Indexing
             | State::CatchingUp
@@ -531,7 +554,7 @@ impl<'a> Driver<'a> {
             if to == Serving::Old && !accept_parked {
                 line.retry_parked().await?;
                 if let Some(no) = losses::refusal(&mut self.session, self.change.id).await? {
-                    return self.take_back(no).await;
+                    return self.take_back(Verb::Revert, no, Note::default()).await;
                 }
             }
             match line.swap(accept_parked).await? {
@@ -540,10 +563,10 @@ impl<'a> Driver<'a> {
                     return Ok(line.turn().await?);
                 }
                 Attempt::Missed { why, blockers } => {
-                    let again_in_s = pause.as_secs_f64();
+                    let (kind, again_in_s) = (self.change.options.kind, pause.as_secs_f64());
                     let detail = json!({ "why": why, "blockers": blockers, "again_in_s": again_in_s });
                     store::record_event(&mut self.session, self.change.id, "swap_missed", &detail).await?;
-                    self.tell(Notice::SwapMissed { why, blockers, again_in_s });
+                    self.tell(Notice::SwapMissed { kind, why, blockers, again_in_s });
                 }
             }
             line.follow_for(pause).await?;
@@ -551,20 +574,21 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// The revert would lose sight of parked rows. Whoever keeps the stream for others goes on keeping it.
-    async fn take_back(&mut self, no: Refusal) -> Result<(), Halt> {
-        self.happens(&Event::Asked(Verb::Cancel), Note::default()).await?;
+    /// The revert would lose sight of parked rows, or a table as a whole cannot take its name. Whoever drives the change
+    /// for others goes on with it.
+    pub(super) async fn take_back(&mut self, verb: Verb, no: Refusal, note: Note) -> Result<(), Halt> {
+        self.happens(&Event::Asked(Verb::Cancel), note).await?;
         match self.job.until {
             Until::Ended => {
-                self.tell(Notice::TakenBack { verb: Verb::Revert, why: no.what });
+                self.tell(Notice::TakenBack { verb, why: no.what });
                 Ok(())
             }
             Until::Asked | Until::Settled => Err(Halt::Refused(no)),
         }
     }
 
-    async fn swapped(&mut self, serving: Serving, freeze: Freeze) -> Result<(), Halt> {
-        self.tell(Notice::Swapped { serving, freeze: Some(freeze) });
+    pub(super) async fn swapped(&mut self, serving: Serving, freeze: Freeze) -> Result<(), Halt> {
+        self.tell(Notice::Swapped { kind: self.change.options.kind, serving, freeze: Some(freeze) });
         let note =
             Note { swapped: Some((serving, Some(freeze.freeze_ms))), reason: Some(None), ..Note::default() };
         self.happens(&Event::Serves(serving), note).await?;
@@ -582,7 +606,7 @@ impl<'a> Driver<'a> {
             let state = self.change.state;
             let note = Note { reason: Some(None), ..Note::default() };
             store::save(&mut self.session, self.ownership.fence, &self.change, state, &note).await?;
-            self.change = load(&mut self.session, self.change.id).await?;
+            self.reload().await?;
         }
         let mut checked = Instant::now();
         loop {
@@ -592,7 +616,7 @@ impl<'a> Driver<'a> {
             }
             if checked.elapsed() >= WINDOW_CHECK {
                 checked = Instant::now();
-                self.change = load(&mut self.session, self.change.id).await?;
+                self.reload().await?;
                 if self.change.window_over {
                     return self.happens(&Event::WindowEnded, Note::default()).await;
                 }
@@ -637,6 +661,7 @@ impl<'a> Driver<'a> {
     /// reason is put on record, and a wish that cannot be carried out is taken back.
     async fn definite(&mut self, told: Told, severed: bool) -> Result<(), Halt> {
         let note = Note { reason: Some(Some(told.what.clone())), ..Note::default() };
+        let whole = self.change.options.kind.whole();
         match self.change.state {
             State::Failing | State::Cancelling | State::Completing => Err(Trouble::Stop(told).into()),
             state if state.before_first_swap() => {
@@ -644,8 +669,10 @@ impl<'a> Driver<'a> {
                 while !self.change.state.ended() {
                     self.drop_shadow().await?;
                 }
-                Err(Halt::Failed(told))
+                Err(Halt::Failed { told, kind: self.change.options.kind })
             }
+            State::Reverting if whole => self.take_back_whole(Verb::Revert, told).await,
+            State::Reapplying if whole => self.take_back_whole(Verb::Reapply, told).await,
             State::Reverting | State::Reapplying => {
                 self.happens(&Event::Asked(Verb::Cancel), note).await?;
                 Err(Halt::Blocked { told, severed })

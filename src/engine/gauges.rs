@@ -47,7 +47,7 @@ impl Gauges {
         let mut seen = self.seen();
         match notice {
             Notice::Started { state, .. } => *seen = Seen { state: Some(*state), ..Seen::default() },
-            Notice::Entered { state } => {
+            Notice::Entered { state, kind: _ } => {
                 (seen.state, seen.paused, seen.verifying) = (Some(*state), false, false);
                 (seen.done, seen.goal, seen.throttled) = (0, 0, None);
             }

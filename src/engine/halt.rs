@@ -5,6 +5,7 @@ use super::trouble::Trouble;
 use crate::error::{Error, Told};
 use crate::lifecycle::event::Verb;
 use crate::lifecycle::step::Refusal;
+use crate::schema::kind::Kind;
 
 /// Why an attempt ended before the change had settled.
 pub enum Halt {
@@ -17,7 +18,10 @@ pub enum Halt {
         severed: bool,
     },
     /// A reason that stays, before the first swap: the shadow is dropped.
-    Failed(Told),
+    Failed {
+        told: Told,
+        kind: Kind,
+    },
     /// The two tables differ, before the first swap; `named` are the first rows.
     Differs {
         named: String,
@@ -62,9 +66,15 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
                 }
             }
         }
-        Halt::Failed(told) => Error::Failed(
-            told.state(format!("change {id} has failed; the live table was not touched, the shadow is removed"))
-                .next("mend what is named above, and start again with `rsc migrate`"),
+        Halt::Failed { told, kind } => Error::Failed(
+            told.state(match kind {
+                Kind::Alter => {
+                    format!("change {id} has failed; the live table was not touched, the shadow is removed")
+                }
+                Kind::Create => format!("change {id} has failed; its table is removed, and no other was touched"),
+                Kind::Drop => format!("change {id} has failed; the table is where it was"),
+            })
+            .next("mend what is named above, and start again with `rsc migrate`"),
         ),
         Halt::Blocked { told, severed } => {
             let keep = format!("to keep what serves, `rsc complete {id}`");

@@ -8,19 +8,19 @@
 
 use std::time::{Duration, Instant};
 
-use super::driver::{Driver, STILL, SWAP_PAUSE_FIRST, SWAP_PAUSE_MAX};
+use super::driver::{Driver, SWAP_PAUSE_FIRST, SWAP_PAUSE_MAX};
 use super::halt::Halt;
 use super::sides::definition;
 use super::trouble::Trouble;
 use crate::error::Told;
-use crate::journal::record::Change;
-use crate::journal::store::{self, Note};
+use crate::journal::store::Note;
 use crate::lifecycle::event::Event;
 use crate::lifecycle::notice::Notice;
 use crate::lifecycle::state::{Serving, State};
 use crate::mysql::inspect::{self, Found};
 use crate::mysql::shadow::AT_ONCE;
 use crate::mysql::swap::blockers;
+use crate::schema::kind::Kind;
 use crate::schema::statement::Alter;
 use crate::session::{Remedy, Session, SqlError};
 
@@ -94,7 +94,8 @@ impl Driver<'_> {
         let long: Vec<_> = found.into_iter().filter(|b| b.seconds > patience).collect();
         if !long.is_empty() {
             let why = "a long transaction is using the table".into();
-            self.tell(Notice::SwapMissed { why, blockers: long, again_in_s: pause.as_secs_f64() });
+            let again_in_s = pause.as_secs_f64();
+            self.tell(Notice::SwapMissed { kind: Kind::Alter, why, blockers: long, again_in_s });
             return Ok(None);
         }
         let alter = Alter::parse(&self.change.statement).map_err(|e| {
@@ -115,7 +116,8 @@ impl Driver<'_> {
             Err(error) if error.remedy() == Remedy::Again => {
                 let blockers = blockers(&mut self.session, &table).await;
                 let why = "the table was in use".into();
-                self.tell(Notice::SwapMissed { why, blockers, again_in_s: pause.as_secs_f64() });
+                let again_in_s = pause.as_secs_f64();
+                self.tell(Notice::SwapMissed { kind: Kind::Alter, why, blockers, again_in_s });
                 Ok(None)
             }
             Err(error) => self.refused_in_place(error).await,
@@ -132,24 +134,5 @@ impl Driver<'_> {
             .into()),
             (SqlError::Lost(_) | SqlError::Unreachable { .. }, _) => Err(error.into()),
         }
-    }
-
-    /// Whoever asks something meanwhile is answered.
-    async fn wait(&mut self, pause: Duration) -> Result<(), Halt> {
-        let (began, paused) = (Instant::now(), self.change.paused);
-        let as_before = |change: &Change| change.state == State::Planned && change.paused == paused;
-        while began.elapsed() < pause && as_before(&self.change) {
-            if *self.job.stop.borrow() {
-                return Err(Trouble::Interrupted.into());
-            }
-            if *self.ownership.lost.borrow() {
-                return Err(Trouble::Owned("another process, which has taken it over".into()).into());
-            }
-            if store::open_request(&mut self.session, self.change.id).await?.is_some() {
-                self.answer().await?;
-            }
-            tokio::time::sleep(STILL).await;
-        }
-        Ok(())
     }
 }

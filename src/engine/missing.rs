@@ -50,13 +50,24 @@ async fn orphaned(job: &Job, known: Option<&Change>, why: String) -> Halt {
         Some(change) => twin(&mut session, change).await,
         None => None,
     };
+    let whole = journaled.as_ref().or(known).is_some_and(|change| change.options.kind.whole());
     let state = match &left {
+        Some(left) if whole => format!("the table is kept as {left}, with every row"),
         Some(left) => format!(
             "the live table works as before; the other one, {left}, is left, and not kept current any more"
         ),
         None => "the live table works as before".into(),
     };
     let next = match (journaled, left) {
+        (Some(change), Some(left)) if whole && !change.state.before_first_swap() => {
+            format!(
+                "to have it back, RENAME TABLE {left} TO {}; `rsc complete {id}` drops what is left then",
+                change.table
+            )
+        }
+        (Some(_), None) if whole => {
+            format!("to end the change, `rsc complete {id}`, which has nothing to drop")
+        }
         (Some(change), _) if change.state.before_first_swap() => {
             format!("to drop what is left, `rsc cancel {id}`; then start again with `rsc migrate`")
         }
@@ -73,5 +84,5 @@ async fn orphaned(job: &Job, known: Option<&Change>, why: String) -> Halt {
 /// The name of the table that does not serve.
 async fn twin(session: &mut Session, change: &Change) -> Option<String> {
     let serving = sides::serving(session, change).await.ok().flatten()?;
-    Some(change.twin(serving).plain())
+    change.kept(serving).map(|kept| kept.plain())
 }

@@ -2,8 +2,9 @@
 //!
 //! `driver` takes the state from the journal, does the work of that state, and lets
 //! [`step`](crate::lifecycle::step::step) choose the next. `line` holds the connections while rows move,
-//! `in_place` lets the server do it, `rounds` copies and catches up, `indexing` builds what was left off, `verify`
-//! compares the tables, `swap` exchanges them. `sampling` puts on record what `gauges` show, for people. Whoever has a change's id can [`run`] it: the
+//! `in_place` lets the server do it, `whole` gives a table that comes or goes its other name, `rounds` copies and catches
+//! up, `indexing` builds what was left off, `verify` compares the tables, `swap` exchanges them. `sampling` puts on record
+//! what `gauges` show, for people. Whoever has a change's id can [`run`] it: the
 //! command that started it, a later command, or a long-lived agent. Nothing is handed from one to the next but
 //! what is on the server.
 
@@ -21,6 +22,8 @@ pub mod sides;
 mod swap;
 mod trouble;
 mod verify;
+mod wait;
+pub mod whole;
 
 use std::sync::Arc;
 use std::time::Duration;

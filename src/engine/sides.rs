@@ -1,6 +1,7 @@
 //! Which table is which, read from the server: the tables that exist tell which schema serves.
 
 use super::trouble::Trouble;
+use super::whole;
 use crate::error::Told;
 use crate::journal::record::Change;
 use crate::lifecycle::state::{Serving, State};
@@ -30,6 +31,9 @@ pub struct Sides {
 
 /// Which schema serves. `None` when there is no shadow: nothing is left of the change, or nothing is there yet.
 pub async fn serving(session: &mut Session, change: &Change) -> Result<Option<Serving>, Trouble> {
+    if change.options.kind.whole() {
+        return whole::serving(session, change).await;
+    }
     let new = inspect::exists(session, &change.new_shadow()).await?;
     let old = inspect::exists(session, &change.old_shadow()).await?;
     match (new, old) {

@@ -18,6 +18,13 @@
 //!   differs, or not, for good. A row that was is looked at again from the new position; the stream has written it whole,
 //!   so that nothing is left of what it was before. One that is brought each time is counted as unsettled in the end.
 //!
+//! # Another process goes on
+//!
+//! Before the first swap, and as long as nothing was found, the last key that was compared is put on record now and then. A
+//! process that takes the change up goes on from there. What was compared before it came counts as if it had been a moment
+//! ago: since then only the stream has written the shadow, as within one run. Whoever asks for a verification gets a whole
+//! one; so does a change that has been swapped, where other tables were compared.
+//!
 //! Ranges are compared by sums, and one that differs in pieces, so that few rows have to be looked at. Where the two keys
 //! are ordered differently, no range is the same on both sides: then the rows of each side are looked up in the other.
 
@@ -27,7 +34,7 @@ use std::time::{Duration, Instant};
 use super::line::Line;
 use super::trouble::Trouble;
 use crate::error::Told;
-use crate::journal::verification;
+use crate::journal::verification::{self, Reached};
 use crate::lifecycle::notice::Notice;
 use crate::lifecycle::state::Serving;
 use crate::lifecycle::verification::{FINDINGS_MAX, Finding, Kind, Outcome, Verification};
@@ -49,6 +56,8 @@ const LOOKS_MAX: u32 = 40;
 const AGAIN: Duration = Duration::from_millis(50);
 /// What takes no longer needs no word about how far it is.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
+/// So often is put on record how far it has come.
+const REACHED_EVERY: Duration = Duration::from_secs(5);
 /// Keys that are written down while the stream catches up. Beyond, all count as touched.
 const TOUCHED_MAX: usize = 200_000;
 
@@ -91,6 +100,11 @@ pub struct Pass {
     ended: bool,
     pacing: Pacing,
     began: Instant,
+    /// By processes before this one, in seconds.
+    spent_s: f64,
+    /// Whether another process may go on with it, and when the place to go on from was last put on record.
+    resumable: bool,
+    reached_at: Option<Instant>,
     found: HashSet<(&'static str, String)>,
     /// Rows that could not be written yet: another one of the shadow is in the way.
     stuck: Vec<Suspect>,
@@ -107,6 +121,30 @@ impl Pass {
 
     fn full(&self) -> bool {
         self.result.cut_short()
+    }
+
+    fn seconds(&self) -> f64 {
+        self.spent_s + self.began.elapsed().as_secs_f64()
+    }
+
+    fn go_on(&mut self, from: Reached) {
+        self.side = if from.orphans { Side::Shadow } else { Side::Live };
+        self.lo = Some(from.lo);
+        self.result.rows = from.rows;
+        self.spent_s = from.seconds;
+    }
+
+    /// The place to go on from, if one is to be put on record now.
+    fn reached(&self) -> Option<Reached> {
+        let due = self.reached_at.is_none_or(|at| at.elapsed() > REACHED_EVERY);
+        let clean = self.result.findings.is_empty() && self.result.unsettled == 0 && self.stuck.is_empty();
+        let lo = self.lo.clone().filter(|_| self.resumable && due && clean && !self.ended)?;
+        Some(Reached {
+            orphans: self.side == Side::Shadow,
+            lo,
+            rows: self.result.rows,
+            seconds: self.seconds(),
+        })
     }
 
     /// Findings are counted once, however often they are met.
@@ -145,6 +183,7 @@ impl Line {
     /// Begins a verification and puts it on record.
     pub async fn begin_verification(&mut self, repair: bool, request: Option<u64>) -> Result<Pass, Trouble> {
         let serving = self.sides.serving;
+        let from = verification::broken_off(&mut self.control, self.change.id).await?;
         let id = verification::begin(&mut self.control, self.fence, serving, repair, request).await?;
         let result = Verification {
             id,
@@ -162,14 +201,31 @@ impl Line {
             ended_at: None,
         };
         let pacing = Pacing::new(self.change.options.batch().max(RANGE_TIME_MIN));
-        let (side, began, found) = (Side::Live, Instant::now(), HashSet::new());
-        Ok(Pass { result, side, lo: None, ended: false, pacing, began, found, stuck: Vec::new() })
+        let resumable = request.is_none() && !repair && self.change.state.before_first_swap();
+        let mut pass = Pass {
+            result,
+            side: Side::Live,
+            lo: None,
+            ended: false,
+            pacing,
+            began: Instant::now(),
+            spent_s: 0.0,
+            resumable,
+            reached_at: None,
+            found: HashSet::new(),
+            stuck: Vec::new(),
+        };
+        if let Some(from) = from.filter(|_| resumable) {
+            pass.go_on(from);
+        }
+        Ok(pass)
     }
 
     /// Puts the result on record.
     pub async fn end_verification(&mut self, pass: &mut Pass) -> Result<(), Trouble> {
+        let seconds = pass.seconds();
         let result = &mut pass.result;
-        result.seconds = pass.began.elapsed().as_secs_f64();
+        result.seconds = seconds;
         result.position = self.position.to_string();
         result.outcome = Some(match pass.ended {
             false => Outcome::BrokenOff,
@@ -192,6 +248,10 @@ impl Line {
         while !pass.ended {
             self.breathe().await?;
             self.range(&mut examiner, pass, ordered).await?;
+            if let Some(reached) = pass.reached() {
+                verification::reach(&mut self.control, self.fence, pass.result.id, &reached).await?;
+                pass.reached_at = Some(Instant::now());
+            }
             let (rows, estimate) = (pass.result.rows, self.change.rows_estimate.max(self.copied));
             if !pass.ended && pass.began.elapsed() > TOLD_AFTER {
                 self.tell_now_and_then(|| Notice::Verifying { rows, estimate: estimate.max(rows) });

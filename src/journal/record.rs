@@ -6,12 +6,16 @@ use mysql_async::Row;
 
 use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::verification::{Finding, Outcome, Verification};
+use crate::schema::kind::Kind;
 use crate::schema::table::TableName;
 use crate::session::{number, text};
 
 /// How one change is made. Stored with the change, so that whoever goes on with it does the same.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Options {
+    /// Rows of earlier versions do not have it.
+    #[serde(default)]
+    pub kind: Kind,
     /// How long a batch should take, in milliseconds. No snapshot is held longer.
     pub batch_ms: u64,
     /// How long an attempt to lock the tables may wait, in seconds; the application waits as long.
@@ -72,6 +76,7 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            kind: Kind::Alter,
             batch_ms: 500,
             cutover_lock_timeout_s: 3,
             revert_window_s: 24 * 60 * 60,
@@ -169,6 +174,12 @@ impl Change {
             Serving::Old => self.new_shadow(),
             Serving::New => self.old_shadow(),
         }
+    }
+
+    /// The table that does not have the live name while this schema serves; `None` if there is none.
+    pub fn kept(&self, serving: Serving) -> Option<TableName> {
+        let kind = self.options.kind;
+        (!kind.whole() || !serving.has_table(kind)).then(|| self.twin(serving))
     }
 
     /// The table of this change's stream row.

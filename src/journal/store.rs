@@ -11,7 +11,7 @@ use crate::rows::coverage::{Copied, Coverage};
 use crate::rows::gtid_set::GtidSet;
 use crate::rows::key_range::Bound;
 use crate::rows::ledger::{loss_table, parked_table};
-use crate::schema::table::{Table, string_literal};
+use crate::schema::table::{Table, TableName, string_literal};
 use crate::session::{Session, SqlError, number, text};
 
 /// The version of `tables.sql`.
@@ -108,40 +108,45 @@ pub async fn find(session: &mut Session, id: u64) -> Result<Option<Change>, Stor
 }
 
 /// The change that has not ended on this table.
-pub async fn active(session: &mut Session, table: &Table) -> Result<Option<Change>, StoreError> {
+pub async fn active(session: &mut Session, table: &TableName) -> Result<Option<Change>, StoreError> {
     let row = session
         .first(&format!(
             "SELECT {COLUMNS} FROM `_rsc`.`change` WHERE active_table = {}",
-            string_literal(&table.name.plain())
+            string_literal(&table.plain())
         ))
         .await?;
     Ok(row.as_ref().map(Change::read).transpose()?)
 }
 
+/// A change that is to be journaled.
+pub struct Begun<'a> {
+    pub table: &'a TableName,
+    pub statement: &'a str,
+    pub options: &'a Options,
+    /// `None` where there is no table yet.
+    pub old: Option<&'a Table>,
+}
+
 /// Journals a new change. The unique key on the active table decides between two that come at once.
-pub async fn create(
-    session: &mut Session,
-    table: &Table,
-    statement: &str,
-    options: &Options,
-) -> Result<u64, StoreError> {
+pub async fn create(session: &mut Session, begun: Begun<'_>) -> Result<u64, StoreError> {
+    let Begun { table, statement, options, old } = begun;
     let options = serde_json::to_string(options).unwrap_or_else(|_| "{}".into());
     let inserted = session
         .run_at("create.change", &format!(
             "INSERT INTO `_rsc`.`change` (schema_name, table_name, active_table, statement, options, state, \
              old_create, rows_estimate) VALUES ({}, {}, {}, {}, {}, '{}', {}, {})",
-            string_literal(&table.name.schema),
-            string_literal(&table.name.table),
-            string_literal(&table.name.plain()),
+            string_literal(&table.schema),
+            string_literal(&table.table),
+            string_literal(&table.plain()),
             string_literal(statement),
             string_literal(&options),
             State::Planned,
-            string_literal(&table.create),
-            table.rows_estimate,
+            string_literal(old.map_or("", |old| &old.create)),
+            old.map_or(0, |old| old.rows_estimate),
         ))
         .await;
     match inserted {
-        Err(SqlError::Server { code: 1062, .. }) => return Err(StoreError::Busy(table.name.plain())),
+        Err(SqlError::Server { code: 1062, .. }) => return Err(StoreError::Busy(table.plain())),
         other => other?,
     };
     Ok(session.text("SELECT LAST_INSERT_ID()").await?.and_then(|v| v.parse().ok()).unwrap_or(0))

@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS `_rsc`.`change` (
   `state` VARCHAR(20) NOT NULL,
   `paused` BOOLEAN NOT NULL DEFAULT FALSE COMMENT 'the operator wants it to stand still',
   `reason` LONGTEXT NULL COMMENT 'why it failed, or why the stream is blocked',
-  `old_create` LONGTEXT NOT NULL COMMENT 'SHOW CREATE TABLE before the change',
+  `old_create` LONGTEXT NOT NULL COMMENT 'SHOW CREATE TABLE before the change; empty where there was no table',
   `new_create` LONGTEXT NULL COMMENT 'SHOW CREATE TABLE of the shadow',
   `rows_estimate` BIGINT UNSIGNED NOT NULL DEFAULT 0,
   `serving` VARCHAR(3) NOT NULL DEFAULT 'old' COMMENT 'which schema served after the last swap: old or new',
@@ -82,6 +82,7 @@ CREATE TABLE IF NOT EXISTS `_rsc`.`verify` (
   `excluded` JSON NULL COMMENT 'columns that were not compared',
   `seconds` DOUBLE NOT NULL DEFAULT 0,
   `position` LONGTEXT NULL COMMENT 'GTID set at which it ended',
+  `reached` JSON NULL COMMENT 'how far it had come without a finding, for the one that goes on with it',
   `began_at` TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
   `ended_at` TIMESTAMP(3) NULL,
   KEY `by_change` (`change_id`, `id`)

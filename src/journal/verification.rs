@@ -7,6 +7,7 @@ use super::record::read_verification;
 use super::store::StoreError;
 use crate::lifecycle::state::Serving;
 use crate::lifecycle::verification::{Outcome, Verification};
+use crate::rows::key_range::Bound;
 use crate::schema::table::string_literal;
 use crate::session::{Session, SqlError, text};
 
@@ -30,6 +31,42 @@ pub async fn begin(
     );
     fenced(session, fence, "verify.begin", &insert).await?;
     Ok(session.text("SELECT LAST_INSERT_ID()").await?.and_then(|id| id.parse().ok()).unwrap_or(0))
+}
+
+/// How far a verification has come without a finding.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Reached {
+    /// All rows of the live table have been looked at, and now the shadow's are.
+    pub orphans: bool,
+    /// The last key that was compared.
+    pub lo: Bound,
+    pub rows: u64,
+    pub seconds: f64,
+}
+
+/// Puts on record how far a verification has come, so that another process need not begin again.
+pub async fn reach(
+    session: &mut Session,
+    fence: Fence,
+    id: u64,
+    reached: &Reached,
+) -> Result<(), FenceError> {
+    let update = format!(
+        "UPDATE `_rsc`.`verify` SET reached = {} WHERE id = {id}",
+        string_literal(&json!(reached).to_string())
+    );
+    fenced(session, fence, "verify.reach", &update).await
+}
+
+/// How far the last verification of a change came, if nobody had asked for it and it was broken off.
+pub async fn broken_off(session: &mut Session, change: u64) -> Result<Option<Reached>, SqlError> {
+    let last = format!(
+        "SELECT reached FROM `_rsc`.`verify` WHERE id = (SELECT MAX(id) FROM `_rsc`.`verify` WHERE change_id = {change}) \
+         AND outcome = '{}' AND request_id IS NULL AND NOT repair",
+        Outcome::BrokenOff.name()
+    );
+    // What cannot be read is begun again.
+    Ok(session.text(&last).await?.and_then(|reached| serde_json::from_str(&reached).ok()))
 }
 
 /// Commits something of our own, so that there is a place in the binlog behind everything that has been visible so far.

@@ -64,6 +64,11 @@ pub enum Event {
     AlteredInPlace,
     /// The shadow has the new schema and is empty.
     ShadowBuilt,
+    /// A table is to come or to go as a whole, and nothing but its name is left to be changed.
+    NothingToCopy {
+        /// The operator wants to say when.
+        postponed: bool,
+    },
     /// Every row that the stream will not bring has been copied.
     CopyEnded {
         /// The new table has all its indexes.

@@ -10,3 +10,4 @@ pub mod step;
 pub mod trend;
 pub mod verdict;
 pub mod verification;
+pub mod whole;

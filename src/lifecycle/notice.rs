@@ -4,6 +4,7 @@ use super::event::Verb;
 use super::retention::Shortage;
 use super::state::{Serving, State};
 use super::verification::Verification;
+use crate::schema::kind::Kind;
 
 /// The parts of a freeze, in milliseconds. Only `freeze_ms` is time in which the application waited for sure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -40,6 +41,7 @@ pub enum Notice {
         state: State,
     },
     Entered {
+        kind: Kind,
         state: State,
     },
     /// Of about `estimate` rows.
@@ -71,10 +73,12 @@ pub enum Notice {
         seconds: u64,
     },
     Swapped {
+        kind: Kind,
         serving: Serving,
         freeze: Option<Freeze>,
     },
     SwapMissed {
+        kind: Kind,
         why: String,
         blockers: Vec<Blocker>,
         again_in_s: f64,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::schema::kind::Kind;
+
 /// Where a change stands.
 ///
 /// ```text
@@ -10,6 +12,8 @@ use std::str::FromStr;
 ///    │        │           │            ├──→ ready ──┘    │       └──────→ completing → completed ←──┘
 ///    └────────┴───────────┴────────────┴──────┴──────────┴──→ cancelling → cancelled
 /// ```
+///
+/// A change about a table as a whole goes from planned to ready or cutting_over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Journaled by `migrate`; the shadow may be missing or half made.
@@ -188,6 +192,14 @@ impl Serving {
         match self {
             Serving::Old => Serving::New,
             Serving::New => Serving::Old,
+        }
+    }
+
+    /// Whether this schema has the table at all.
+    pub fn has_table(self, kind: Kind) -> bool {
+        match (self, kind) {
+            (Serving::Old, Kind::Create) | (Serving::New, Kind::Drop) => false,
+            (Serving::Old, Kind::Alter | Kind::Drop) | (Serving::New, Kind::Alter | Kind::Create) => true,
         }
     }
 }

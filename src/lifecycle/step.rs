@@ -2,6 +2,8 @@
 
 use super::event::{Event, Verb};
 use super::state::{Serving, State};
+use super::whole;
+use crate::schema::kind::Kind;
 
 /// Why an operator's wish is not granted. The text is for them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,15 +17,22 @@ fn refuse(what: impl Into<String>, next: impl Into<String>) -> Result<State, Ref
     Err(Refusal { what: what.into(), next: next.into() })
 }
 
-/// What follows when `event` happens in `state`.
+/// What follows when `event` happens in `state` of such a change.
 ///
 /// An event that cannot change anything leaves the state as it is: reports may come twice, because every work
 /// may be done twice. Only wishes are refused.
-pub fn step(state: State, event: &Event) -> Result<State, Refusal> {
+pub fn step(kind: Kind, state: State, event: &Event) -> Result<State, Refusal> {
     Ok(match event {
-        Event::Asked(verb) => return asked(state, *verb),
+        Event::Asked(Verb::Verify | Verb::VerifyRepairing) if kind.whole() => {
+            return Err(whole::nothing_to_compare());
+        }
+        Event::Asked(verb) => {
+            return asked(state, *verb).map_err(|no| whole::refusal(kind, state, *verb).unwrap_or(no));
+        }
         Event::AlteredInPlace if state == State::Planned => State::Completed,
         Event::ShadowBuilt if state == State::Planned => State::Copying,
+        Event::NothingToCopy { postponed: true } if state == State::Planned => State::Ready,
+        Event::NothingToCopy { postponed: false } if state == State::Planned => State::CuttingOver,
         Event::CopyEnded { indexed: true } if state == State::Copying => State::CatchingUp,
         Event::CopyEnded { indexed: false } if state == State::Copying => State::Indexing,
         Event::IndexesBuilt if state == State::Indexing => State::CatchingUp,
@@ -38,6 +47,7 @@ pub fn step(state: State, event: &Event) -> Result<State, Refusal> {
         Event::ShadowDropped => dropped(state),
         Event::AlteredInPlace
         | Event::ShadowBuilt
+        | Event::NothingToCopy { .. }
         | Event::CopyEnded { .. }
         | Event::IndexesBuilt
         | Event::CloseBehind { .. }
@@ -286,7 +296,7 @@ mod tests {
     const COPIED: Event = Event::CopyEnded { indexed: true };
 
     fn after(state: State, events: &[Event]) -> State {
-        events.iter().fold(state, |state, event| step(state, event).expect("granted"))
+        events.iter().fold(state, |state, event| step(Kind::Alter, state, event).expect("granted"))
     }
 
     #[test]
@@ -352,7 +362,7 @@ mod tests {
             ("failing",      "-",            "-",         "-",          "-",          "-",          "failing",      "failing", "-"),
             ("failed",       "-",            "-",         "-",          "-",          "-",          "-",            "-", "-"),
         ];
-        let answer = |state, verb| step(state, &Event::Asked(verb)).map_or("-", State::name);
+        let answer = |state, verb| step(Kind::Alter, state, &Event::Asked(verb)).map_or("-", State::name);
         let found = State::ALL.map(|state| {
             let [cutover, revert, accepting, reapply, complete, cancel, pause, resume, verify, repairing] =
                 Verb::ALL.map(|verb| answer(state, verb));
@@ -377,7 +387,7 @@ mod tests {
     #[test]
     fn what_never_swapped_is_not_reverted() {
         for state in [State::Cancelled, State::Failed, State::Copying, State::Completed, State::Expired] {
-            assert!(step(state, &Event::Asked(Verb::Revert)).is_err(), "{state}");
+            assert!(step(Kind::Alter, state, &Event::Asked(Verb::Revert)).is_err(), "{state}");
         }
     }
 
@@ -387,7 +397,7 @@ mod tests {
         for state in State::ALL {
             let mut at = state;
             for event in [Event::Asked(Verb::Cancel), Event::Asked(Verb::Complete), Event::ShadowDropped] {
-                at = step(at, &event).unwrap_or(at);
+                at = step(Kind::Alter, at, &event).unwrap_or(at);
             }
             assert!(at.ended(), "{state} ends in {at}");
         }

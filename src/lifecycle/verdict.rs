@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::state::State;
+use super::state::{Serving, State};
+use crate::schema::kind::Kind;
 
 /// Current for the moment it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,20 +12,29 @@ pub enum Verdict {
     Ready,
     /// The same, and so many values come back only as the nearest that the old schema can hold.
     ReadyWithLosses(u64),
+    /// A table as a whole is given another name, which takes milliseconds.
+    Whole,
     /// Nobody keeps the stream; whoever asks catches up first.
     CatchesUpFirst,
-    /// The stream met something that the other schema cannot hold.
+    /// The stream met something that the other schema cannot hold, or a table as a whole something on its way.
     Blocked(String),
     /// There is no way back.
     Impossible(&'static str),
     /// The tables have not been swapped yet, or are being swapped.
     NotYet,
+    /// A table as a whole has not come or gone yet, or is on its way.
+    TableNotYet,
 }
 
 /// What a verdict depends on.
 #[derive(Clone, Debug)]
 pub struct Signs<'a> {
+    pub kind: Kind,
     pub state: State,
+    /// As the tables tell. `None`: they do not.
+    pub serving: Option<Serving>,
+    /// What a table as a whole would meet on its way to the other name.
+    pub in_the_way: Option<String>,
     pub reason: Option<&'a str>,
     pub owner_alive: bool,
     pub binlogs_kept: bool,
@@ -39,6 +49,11 @@ pub struct Signs<'a> {
 }
 
 pub fn verdict(signs: &Signs<'_>) -> Verdict {
+    if signs.kind.whole()
+        && let Some(verdict) = of_whole(signs)
+    {
+        return verdict;
+    }
     match signs.state {
         State::Revertible | State::Reverted => match signs.reason {
             _ if signs.window_over => Verdict::Impossible("the revert window is over"),
@@ -78,16 +93,41 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
     }
 }
 
+/// Nothing has to be caught up with, so nobody need have kept it, and no binlog.
+fn of_whole(signs: &Signs<'_>) -> Option<Verdict> {
+    match signs.state {
+        State::Revertible | State::Reverted => Some(match &signs.in_the_way {
+            _ if signs.window_over => Verdict::Impossible("the revert window is over"),
+            _ if signs.stream_lost => {
+                Verdict::Impossible("its part of the journal was dropped by someone else")
+            }
+            _ if signs.serving.is_none() => {
+                Verdict::Impossible("its table was dropped, renamed or altered by someone else")
+            }
+            Some(what) => Verdict::Blocked(what.clone()),
+            None => Verdict::Whole,
+        }),
+        State::Completing | State::Completed => Some(Verdict::Impossible("the change is final")),
+        State::Cancelling | State::Cancelled | State::Failing | State::Failed => {
+            Some(Verdict::Impossible("it never came about"))
+        }
+        State::Planned | State::Ready | State::CuttingOver | State::Reverting | State::Reapplying => {
+            Some(Verdict::TableNotYet)
+        }
+        State::Copying | State::Indexing | State::CatchingUp | State::Expired => None,
+    }
+}
+
 impl Verdict {
     /// One word for machines.
     pub fn name(&self) -> &'static str {
         match self {
-            Verdict::Ready => "ready",
+            Verdict::Ready | Verdict::Whole => "ready",
             Verdict::ReadyWithLosses(_) => "ready_with_losses",
             Verdict::CatchesUpFirst => "catching_up",
             Verdict::Blocked(_) => "blocked",
             Verdict::Impossible(_) => "impossible",
-            Verdict::NotYet => "not_yet",
+            Verdict::NotYet | Verdict::TableNotYet => "not_yet",
         }
     }
 }
@@ -106,9 +146,11 @@ impl fmt::Display for Verdict {
                 )
             }
             Verdict::CatchesUpFirst => f.write_str("ready after catching up: no process keeps the stream"),
+            Verdict::Whole => f.write_str("ready: the table is whole, and needs no stream"),
             Verdict::Blocked(why) => write!(f, "blocked: {why}"),
             Verdict::Impossible(why) => write!(f, "impossible: {why}"),
             Verdict::NotYet => f.write_str("not yet: the tables are still to be swapped"),
+            Verdict::TableNotYet => f.write_str("not yet: the table is still to be given its other name"),
         }
     }
 }
@@ -120,7 +162,10 @@ mod tests {
     #[test]
     fn a_purged_binlog_is_only_fatal_when_nobody_keeps_the_stream() {
         let signs = |owner_alive, binlogs_kept| Signs {
+            kind: Kind::Alter,
             state: State::Revertible,
+            serving: Some(Serving::New),
+            in_the_way: None,
             reason: None,
             owner_alive,
             binlogs_kept,
@@ -133,5 +178,8 @@ mod tests {
         assert_eq!(verdict(&signs(true, false)), Verdict::Ready);
         assert_eq!(verdict(&signs(false, true)), Verdict::CatchesUpFirst);
         assert_eq!(verdict(&signs(false, false)).name(), "impossible");
+        let whole = |serving| Signs { kind: Kind::Drop, serving, ..signs(false, false) };
+        assert_eq!(verdict(&whole(Some(Serving::New))), Verdict::Whole, "it needs neither");
+        assert_eq!(verdict(&whole(None)).name(), "impossible", "its table is gone");
     }
 }

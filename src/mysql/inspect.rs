@@ -3,7 +3,7 @@
 use mysql_async::Row;
 
 use crate::schema::table::{Column, Key, KeyPart, Table, TableName, string_literal};
-use crate::session::{Session, SqlError, number, text};
+use crate::session::{Remedy, Session, SqlError, number, text};
 
 /// What stands under a name.
 #[derive(Clone, Debug)]
@@ -53,6 +53,43 @@ pub async fn exists(session: &mut Session, name: &TableName) -> Result<bool, Sql
         ))
         .await?;
     Ok(count.as_deref() == Some("1"))
+}
+
+/// Why there cannot be a table of this name, in the server's words. For one that does not exist.
+pub async fn no_name(session: &mut Session, name: &TableName) -> Result<Option<SqlError>, SqlError> {
+    const NO_SUCH_TABLE: u16 = 1146;
+    match session.run(&format!("SELECT 1 FROM {name} LIMIT 0")).await {
+        Ok(_) | Err(SqlError::Server { code: NO_SUCH_TABLE, .. }) => Ok(None),
+        Err(why) if why.remedy() == Remedy::None => Ok(Some(why)),
+        // Not about the name.
+        Err(SqlError::Server { .. }) => Ok(None),
+        Err(lost) => Err(lost),
+    }
+}
+
+/// Empty without a table.
+pub async fn engine(session: &mut Session, name: &TableName) -> Result<String, SqlError> {
+    let engine = session
+        .text(&format!(
+            "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {}",
+            string_literal(&name.schema),
+            string_literal(&name.table)
+        ))
+        .await?;
+    Ok(engine.unwrap_or_default())
+}
+
+/// The views that use a table themselves, and that this account may see.
+pub async fn views_of(session: &mut Session, name: &TableName) -> Result<Vec<String>, SqlError> {
+    let rows = session
+        .rows(&format!(
+            "SELECT CONCAT(VIEW_SCHEMA, '.', VIEW_NAME) FROM information_schema.VIEW_TABLE_USAGE \
+             WHERE TABLE_SCHEMA = {} AND TABLE_NAME = {} ORDER BY 1",
+            string_literal(&name.schema),
+            string_literal(&name.table)
+        ))
+        .await?;
+    Ok(rows.iter().filter_map(|row| text(row, 0)).collect())
 }
 
 /// The next AUTO_INCREMENT value; 0 for a table without.

@@ -3,7 +3,7 @@
 
 use crate::journal::record::Change;
 use crate::journal::store::{self, StoreError};
-use crate::schema::table::{Table, TableName};
+use crate::schema::table::TableName;
 use crate::session::{Session, text};
 
 use super::inspect;
@@ -36,9 +36,9 @@ pub async fn all(session: &mut Session) -> Result<Vec<TableName>, StoreError> {
 }
 
 /// Those of changes of this table.
-pub async fn of_table(session: &mut Session, table: &Table) -> Result<Vec<TableName>, StoreError> {
+pub async fn of_table(session: &mut Session, table: &TableName) -> Result<Vec<TableName>, StoreError> {
     let mut left = all(session).await?;
-    left.retain(|left| number(left).is_some_and(|id| twins(id, &table.name).contains(left)));
+    left.retain(|left| number(left).is_some_and(|id| twins(id, table).contains(left)));
     Ok(left)
 }
 
@@ -55,6 +55,14 @@ fn owns(change: &Change, table: &TableName) -> bool {
 
 fn twins(id: u64, table: &TableName) -> [TableName; 2] {
     ["new", "old"].map(|side| crate::journal::record::shadow_name(id, table, side))
+}
+
+/// Whether the name is one that rsc gives to the other table of a change.
+pub fn is_twin(table: &TableName) -> bool {
+    let name = &table.table;
+    let ends = ["_new", "_old"].iter().any(|end| name.ends_with(end));
+    // Prefix and end do not share their underscore.
+    ends && number(table).is_some() && name.matches('_').count() > 2
 }
 
 /// The number in `_rsc7_t_old`.

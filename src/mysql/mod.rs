@@ -6,6 +6,7 @@ pub mod binlog;
 pub mod census;
 pub mod copy;
 pub mod duplicate;
+pub mod foreign_keys;
 pub mod indexes;
 pub mod inspect;
 pub mod leftover;

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::schema::statement::Alter;
-use crate::schema::table::{TableName, check_names, string_literal};
+use crate::schema::statement::whole::Whole;
+use crate::schema::table::{TableName, check_names, quote, string_literal};
 use crate::session::{Session, SqlError, text};
 use crate::settings::Server;
 
@@ -26,6 +27,16 @@ pub async fn build(
     };
     session.run_at("shadow.alter", &format!("ALTER TABLE {shadow} {specs}")).await?;
     Ok(())
+}
+
+/// Makes the table of a CREATE TABLE under another name. Other tables that it names without a schema are those of its own.
+///
+/// A table that already has the name is dropped, as above: nobody has written to it.
+pub async fn create(server: &Server, table: &TableName, whole: &Whole) -> Result<(), SqlError> {
+    let mut session = Session::plain(server).await?;
+    session.run(&format!("USE {}", quote(&table.schema))).await?;
+    session.run_at("shadow.clear", &format!("DROP TABLE IF EXISTS {table}")).await?;
+    session.run_at("shadow.create", &whole.naming(table)).await.map(|_| ())
 }
 
 /// CHECK constraints have names that are unique in their schema, so LIKE names those of the shadow anew: it numbers
@@ -55,14 +66,47 @@ impl Probe {
         live: &TableName,
         alter: &Alter,
     ) -> Result<Self, SqlError> {
-        sweep(session, &live.schema).await?;
+        let probe = Self::reserve(session, &live.schema).await?;
+        let built = build(server, live, &probe.name, alter).await;
+        probe.unless_failed(session, built).await
+    }
+
+    /// What a CREATE TABLE would make.
+    pub async fn create(
+        server: &Server,
+        session: &mut Session,
+        schema: &str,
+        whole: &Whole,
+    ) -> Result<Self, SqlError> {
+        let probe = Self::reserve(session, schema).await?;
+        let created = create(server, &probe.name, whole).await;
+        probe.unless_failed(session, created).await
+    }
+
+    /// An empty table like another.
+    pub async fn like(session: &mut Session, live: &TableName) -> Result<Self, SqlError> {
+        let probe = Self::reserve(session, &live.schema).await?;
+        let created = session.run(&format!("CREATE TABLE {} LIKE {live}", probe.name)).await.map(|_| ());
+        probe.unless_failed(session, created).await
+    }
+
+    async fn reserve(session: &mut Session, schema: &str) -> Result<Self, SqlError> {
+        sweep(session, schema).await?;
         let tag = uuid::Uuid::new_v4().simple().to_string();
-        let probe = Self { name: TableName::new(&live.schema, format!("{PROBE}{}", &tag[..12])) };
+        let probe = Self { name: TableName::new(schema, format!("{PROBE}{}", &tag[..12])) };
         session.run(&format!("DO GET_LOCK({}, 0)", probe_lock(&probe.name.table))).await?;
-        match build(server, live, &probe.name, alter).await {
-            Ok(()) => Ok(probe),
+        Ok(probe)
+    }
+
+    async fn unless_failed(
+        self,
+        session: &mut Session,
+        made: Result<(), SqlError>,
+    ) -> Result<Self, SqlError> {
+        match made {
+            Ok(()) => Ok(self),
             Err(error) => {
-                probe.remove(session).await?;
+                self.remove(session).await?;
                 Err(error)
             }
         }
@@ -76,17 +120,39 @@ impl Probe {
     /// Swaps two empty tables as a change swaps its own, some times, and returns how long the locks were held. The
     /// probe is as it was then.
     pub async fn rehearse(&self, server: &Server, session: &mut Session) -> Result<Vec<Duration>, SqlError> {
+        let names = self.reserve_names(session).await?;
+        let rehearsed = rehearse(server, &self.name, &names).await;
+        self.forget(session, names).await?;
+        rehearsed
+    }
+
+    /// The same for the one table of a change about a table as a whole.
+    pub async fn rehearse_move(
+        &self,
+        server: &Server,
+        session: &mut Session,
+    ) -> Result<Vec<Duration>, SqlError> {
+        let names = self.reserve_names(session).await?;
+        let rehearsed = rehearse_move(server, &self.name, &names[0]).await;
+        self.forget(session, names).await?;
+        rehearsed
+    }
+
+    async fn reserve_names(&self, session: &mut Session) -> Result<[TableName; 2], SqlError> {
         let names =
             ["a", "b"].map(|end| TableName::new(&self.name.schema, format!("{}_{end}", self.name.table)));
         for name in &names {
             session.run(&format!("DO GET_LOCK({}, 0)", probe_lock(&name.table))).await?;
         }
-        let rehearsed = rehearse(server, &self.name, &names).await;
+        Ok(names)
+    }
+
+    async fn forget(&self, session: &mut Session, names: [TableName; 2]) -> Result<(), SqlError> {
         for name in &names {
             drop(session, name).await?;
             session.run(&format!("DO RELEASE_LOCK({})", probe_lock(&name.table))).await?;
         }
-        rehearsed
+        Ok(())
     }
 }
 
@@ -114,6 +180,25 @@ async fn rehearse(
     Ok(took)
 }
 
+async fn rehearse_move(
+    server: &Server,
+    probe: &TableName,
+    other: &TableName,
+) -> Result<Vec<Duration>, SqlError> {
+    let mut session = Session::open(server).await?;
+    let (mut from, mut to) = (probe, other);
+    let mut took = Vec::new();
+    for _ in 0..REHEARSALS {
+        session.run(&format!("LOCK TABLES {from} WRITE")).await?;
+        let started = Instant::now();
+        session.run(&format!("RENAME TABLE {from} TO {to}")).await?;
+        session.run("UNLOCK TABLES").await?;
+        took.push(started.elapsed());
+        (from, to) = (to, from);
+    }
+    Ok(took)
+}
+
 /// Behind the clauses of an ALTER: it is refused if it would not be done at once.
 pub const AT_ONCE: &str = ", ALGORITHM=INSTANT";
 
@@ -135,6 +220,11 @@ pub async fn not_instant(
 }
 
 const PROBE: &str = "_rsc_probe_";
+
+/// Whether the name is one of a [`Probe`].
+pub fn is_probe(table: &TableName) -> bool {
+    table.table.starts_with(PROBE)
+}
 
 /// Held by the connection that a probe belongs to, for as long as it lives.
 fn probe_lock(table: &str) -> String {

@@ -28,12 +28,7 @@ impl Swap {
     /// none. Should this process be stopped while it holds the locks, the server ends the idle session after
     /// [`IDLE_MAX_S`], and the application goes on.
     pub async fn lock(&self, session: &mut Session, seconds: u64) -> Result<(), SqlError> {
-        session
-            .run(&format!(
-                "SET SESSION lock_wait_timeout = {seconds}, SESSION innodb_lock_wait_timeout = {seconds}, \
-                 SESSION wait_timeout = {IDLE_MAX_S}"
-            ))
-            .await?;
+        be_short(session, seconds).await?;
         session
             .run_at(
                 "swap.lock",
@@ -87,6 +82,51 @@ impl Swap {
             .run_at(at, &format!("ALTER TABLE {} AUTO_INCREMENT = {to} {}", self.shadow, self.mark))
             .await
             .map(|_| ())
+    }
+}
+
+/// For a session that is to have locks that others wait behind.
+async fn be_short(session: &mut Session, seconds: u64) -> Result<(), SqlError> {
+    session
+        .run(&format!(
+            "SET SESSION lock_wait_timeout = {seconds}, SESSION innodb_lock_wait_timeout = {seconds}, \
+             SESSION wait_timeout = {IDLE_MAX_S}"
+        ))
+        .await
+        .map(|_| ())
+}
+
+/// One table that takes another name, which none has.
+#[derive(Clone, Debug)]
+pub struct Move {
+    pub from: TableName,
+    pub to: TableName,
+    /// The table of the change's stream row, quoted.
+    pub stream: String,
+    /// A comment that tells rsc's own statements in the binlog.
+    pub mark: String,
+}
+
+impl Move {
+    /// As [`Swap::lock`].
+    pub async fn lock(&self, session: &mut Session, seconds: u64) -> Result<(), SqlError> {
+        be_short(session, seconds).await?;
+        session
+            .run_at("move.lock", &format!("LOCK TABLES {} WRITE, {} WRITE", self.from, self.stream))
+            .await
+            .map(|_| ())
+    }
+
+    /// When no answer comes, the tables that exist tell what happened.
+    pub async fn rename(&self, session: &mut Session) -> Result<(), SqlError> {
+        session
+            .run_at("move.rename", &format!("RENAME TABLE {} TO {} {}", self.from, self.to, self.mark))
+            .await
+            .map(|_| ())
+    }
+
+    pub async fn unlock(&self, session: &mut Session) -> Result<(), SqlError> {
+        session.run_at("move.unlock", "UNLOCK TABLES").await.map(|_| ())
     }
 }
 

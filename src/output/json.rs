@@ -30,7 +30,7 @@ pub fn notice(notice: &Notice) -> Value {
         Notice::Started { id, table, state } => {
             json!({ "event": "started", "id": id, "table": table, "state": state.name() })
         }
-        Notice::Entered { state } => json!({ "event": "state", "state": state.name() }),
+        Notice::Entered { kind: _, state } => json!({ "event": "state", "state": state.name() }),
         Notice::Copied { rows, estimate, rows_per_s, eta_s } => json!({
             "event": "copied", "rows": rows, "rows_estimate": estimate,
             "rows_per_s": rows_per_s.round(), "eta_s": eta_s.map(f64::round),
@@ -43,10 +43,10 @@ pub fn notice(notice: &Notice) -> Value {
             "done": done, "eta_s": eta_s.map(f64::round),
         }),
         Notice::Behind { seconds } => json!({ "event": "behind", "seconds": seconds }),
-        Notice::Swapped { serving, freeze } => {
+        Notice::Swapped { kind: _, serving, freeze } => {
             json!({ "event": "swapped", "serving": serving.name(), "freeze": freeze })
         }
-        Notice::SwapMissed { why, blockers, again_in_s } => {
+        Notice::SwapMissed { kind: _, why, blockers, again_in_s } => {
             json!({ "event": "swap_missed", "why": why, "blockers": blockers, "again_in_s": again_in_s })
         }
         Notice::Verifying { rows, estimate } => {
@@ -107,6 +107,10 @@ pub fn note(text: &str) -> Value {
     json!({ "event": "note", "text": text })
 }
 
+pub fn nothing_to_do(table: &str, why: &str) -> Value {
+    json!({ "event": "nothing_to_do", "table": table, "why": why })
+}
+
 /// A page was written.
 pub fn written(id: u64, file: &Path) -> Value {
     json!({ "event": "report", "id": id, "file": file.display().to_string() })
@@ -115,6 +119,7 @@ pub fn written(id: u64, file: &Path) -> Value {
 fn change(change: &Change) -> Value {
     json!({
         "id": change.id,
+        "kind": change.options.kind.name(),
         "table": change.table.plain(),
         "statement": change.statement,
         "state": change.state.name(),
@@ -150,6 +155,7 @@ pub fn status(report: &StatusReport) -> Value {
     let mut value = change(&report.change);
     value["event"] = "status".into();
     value["serving"] = report.serving.map(|s| s.name()).into();
+    value["kept"] = report.serving.and_then(|s| report.change.kept(s)).map(|kept| kept.plain()).into();
     value["verdict"] = json!({ "verdict": report.verdict.name(), "text": report.verdict.to_string() });
     value["owner"] = match &report.owner {
         Some(owner) => json!({ "who": owner.who, "alive": owner.alive, "silent_s": owner.silent_s }),

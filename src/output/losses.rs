@@ -1,6 +1,7 @@
 //! The text of `rsc losses`.
 
 use super::text::plural;
+use super::whole;
 use crate::journal::record::Change;
 use crate::lifecycle::state::Serving;
 use crate::mysql::losses::{Loss, Own, Parked, Totals};
@@ -20,6 +21,13 @@ const VALUE_MAX: usize = 40;
 
 pub fn text(report: &LossReport<'_>) -> String {
     let change = report.change;
+    if change.options.kind.whole() {
+        let place = whole::place(change, change.serving);
+        return format!(
+            "change {}: {place}\n  nothing: the table is whole, with every row and every value",
+            change.id
+        );
+    }
     let mut lines = vec![format!(
         "change {} on {}: the {} schema serves",
         change.id,

@@ -14,6 +14,7 @@ pub mod status;
 pub mod text;
 pub mod verification;
 pub mod watch;
+mod whole;
 
 use std::io;
 use std::io::Write;
@@ -145,6 +146,14 @@ impl Printer {
                 self.finish_live();
                 put(&verification::text(change, found, limit));
             }
+        }
+    }
+
+    /// What was asked for is so already.
+    pub fn nothing_to_do(&self, table: &str, why: &str) {
+        match self.format {
+            Format::Json => self.line(&json::nothing_to_do(table, why)),
+            Format::Text => put(&format!("nothing to do: {why}")),
         }
     }
 

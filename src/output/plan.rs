@@ -1,6 +1,7 @@
 //! What `rsc plan` shows. The JSON is documented in docs/plan.md; `VERSION` counts its incompatible changes.
 
 mod text;
+mod whole;
 
 use serde_json::{Value, json};
 
@@ -8,9 +9,15 @@ use crate::error::Told;
 use crate::lifecycle::forecast::Forecast;
 use crate::lifecycle::notice::Blocker;
 use crate::mysql::volume::{Folder, Size};
+use crate::schema::kind::Kind;
 use crate::schema::revert_report::{ColumnReport, Report};
 
-pub use text::text;
+pub fn text(report: &PlanReport, width: usize) -> String {
+    match report.kind.whole() {
+        true => whole::text(report, width),
+        false => text::text(report, width),
+    }
+}
 
 const VERSION: u32 = 1;
 
@@ -21,12 +28,15 @@ const BECAUSE: &str =
 /// All that could be found out. `None` and empty stand for what could not, which `unknown` says in words.
 #[derive(Default)]
 pub struct PlanReport {
+    pub kind: Kind,
     pub table: String,
     pub statement: String,
     /// `rsc migrate` would refuse the change for these.
     pub refused: Vec<Told>,
     /// What `--require-…` and `--max-…` find missing.
     pub failed: Vec<Told>,
+    /// Why there is nothing to do.
+    pub nothing: Option<String>,
     pub size: Option<Size>,
     /// The server would do it at once, in a way that rsc cannot take back.
     pub instant: Option<bool>,
@@ -91,16 +101,21 @@ impl PlanReport {
 }
 
 pub fn json(report: &PlanReport) -> Value {
+    let (strategy, because) = match report.kind.whole() {
+        true => whole::strategy(report),
+        false => ("copy", BECAUSE.into()),
+    };
     json!({
         "event": "plan",
         "schema": "rsc.plan",
         "version": VERSION,
+        "kind": report.kind.name(),
         "table": report.table,
         "statement": report.statement,
         "possible": report.refused.is_empty(),
         "refused": reasons(&report.refused),
         "failed": reasons(&report.failed),
-        "strategy": { "name": "copy", "because": BECAUSE, "instant": report.instant },
+        "strategy": { "name": strategy, "because": because, "instant": report.instant },
         "size": report.size.map(|size| json!({
             "rows": size.rows, "data_bytes": size.data_bytes, "index_bytes": size.index_bytes,
             "file_bytes": size.file_bytes,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::whole;
 use crate::agent::Tale;
 use crate::error::Error;
 use crate::journal::record::Change;
@@ -16,14 +17,18 @@ pub fn notice(notice: &Notice) -> Option<String> {
             State::Planned => format!("change {id} on {table}"),
             state => format!("change {id} on {table}, going on from: {}", state_in_words(*state)),
         },
-        Notice::Entered { state } => match state {
+        Notice::Entered { kind, state } if kind.whole() => return whole::entered(*state).map(str::to_owned),
+        Notice::Entered { kind: _, state } => match state {
             State::Copying => "  the new table is made; copying".into(),
             State::Indexing => "  building the indexes; the stream waits for them".into(),
             State::Ready => "  ready; the tables are swapped at `rsc cutover`".into(),
             State::CuttingOver | State::Reverting | State::Reapplying => "  swapping the tables".into(),
             _ => return None,
         },
-        Notice::Swapped { serving, freeze } => {
+        Notice::Swapped { kind, serving, freeze } if kind.whole() => {
+            whole::renamed(*kind, *serving, freeze.as_ref())
+        }
+        Notice::Swapped { kind: _, serving, freeze } => {
             let which = match serving {
                 Serving::New => "the new schema serves",
                 Serving::Old => "the old schema serves",
@@ -33,8 +38,9 @@ pub fn notice(notice: &Notice) -> Option<String> {
                 None => format!("  swapped earlier: {which}"),
             }
         }
-        Notice::SwapMissed { why, blockers, again_in_s } => {
-            let mut lines = vec![format!("  not swapped yet: {why}; trying again in {again_in_s:.0} s")];
+        Notice::SwapMissed { kind, why, blockers, again_in_s } => {
+            let what = if kind.whole() { "renamed" } else { "swapped" };
+            let mut lines = vec![format!("  not {what} yet: {why}; trying again in {again_in_s:.0} s")];
             lines.extend(blockers.iter().map(blocker));
             lines.join("\n")
         }
@@ -103,7 +109,7 @@ pub(super) fn blocker(blocker: &Blocker) -> String {
 }
 
 pub fn done(change: &Change, hint: &str) -> String {
-    let what = match change.state {
+    let what = whole::done(change).unwrap_or_else(|| match change.state {
         State::Ready => format!("the new table of {} is ready; the old schema serves", change.table.plain()),
         State::Revertible => format!("the new schema of {} serves", change.table.plain()),
         State::Reverted => format!("the old schema of {} serves", change.table.plain()),
@@ -119,12 +125,14 @@ pub fn done(change: &Change, hint: &str) -> String {
         }
         State::Cancelled => format!("{} is as it was; the new table is dropped", change.table.plain()),
         other => format!("{} is {}", change.table.plain(), state_in_words(other)),
-    };
+    });
     let what = if change.paused { format!("paused; {what}") } else { what };
     let freeze = match (change.state, change.freeze_ms) {
         (State::Completed, Some(ms)) if change.options.in_place.is_some() => {
             format!(" (writers waited {ms:.1} ms at most)")
         }
+        // Nobody waits for a table that is not there.
+        (State::Revertible | State::Reverted, Some(_)) if whole::is_there(change) => String::new(),
         (State::Revertible | State::Reverted, Some(ms)) => format!(" (writers waited {ms:.1} ms)"),
         _ => String::new(),
     };

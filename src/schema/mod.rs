@@ -4,6 +4,7 @@ pub mod compensation;
 pub mod conversion;
 pub mod deferral;
 pub mod key;
+pub mod kind;
 pub mod projection;
 pub mod revert_report;
 pub mod statement;

@@ -10,6 +10,7 @@
 
 mod clause;
 mod refusal;
+pub mod whole;
 mod words;
 
 use std::ops::Range;
@@ -99,19 +100,7 @@ impl Alter {
 
     /// The table that is meant, from the statement and from `--database` and `--table`.
     pub fn resolve(&self, database: Option<&str>, table: Option<&str>) -> Result<TableName, Refusal> {
-        let schema = match (self.schema.as_deref(), database) {
-            (Some(statement), Some(option)) if statement != option => {
-                return Err(Refusal::OtherDatabase { statement: statement.into(), option: option.into() });
-            }
-            (statement, option) => statement.or(option).ok_or(Refusal::NoDatabase)?,
-        };
-        let table = match (self.table.as_deref(), table) {
-            (Some(statement), Some(option)) if statement != option => {
-                return Err(Refusal::OtherTable { statement: statement.into(), option: option.into() });
-            }
-            (statement, option) => statement.or(option).ok_or(Refusal::NoTable)?,
-        };
-        Ok(TableName::new(schema, table))
+        resolve((self.schema.as_deref(), database), (self.table.as_deref(), table))
     }
 
     /// Whether `column` is dropped and a new one of that name added: the two share nothing but the name.
@@ -187,6 +176,26 @@ impl Alter {
         self.rebuild_only = rebuild_only;
         (refusals, taken)
     }
+}
+
+/// Each from the statement and from the command line, which must not say different things.
+fn resolve(
+    schema: (Option<&str>, Option<&str>),
+    table: (Option<&str>, Option<&str>),
+) -> Result<TableName, Refusal> {
+    let schema = match schema {
+        (Some(statement), Some(option)) if statement != option => {
+            return Err(Refusal::OtherDatabase { statement: statement.into(), option: option.into() });
+        }
+        (statement, option) => statement.or(option).ok_or(Refusal::NoDatabase)?,
+    };
+    let table = match table {
+        (Some(statement), Some(option)) if statement != option => {
+            return Err(Refusal::OtherTable { statement: statement.into(), option: option.into() });
+        }
+        (statement, option) => statement.or(option).ok_or(Refusal::NoTable)?,
+    };
+    Ok(TableName::new(schema, table))
 }
 
 fn without_last_semicolons<'p, 'a>(mut pieces: &'p [Piece<'a>]) -> &'p [Piece<'a>] {

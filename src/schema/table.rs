@@ -140,6 +140,18 @@ pub struct Table {
 }
 
 impl Table {
+    /// For a table that is not there yet.
+    pub fn only_named(name: &TableName) -> Self {
+        Self {
+            name: name.clone(),
+            columns: Vec::new(),
+            keys: Vec::new(),
+            create: String::new(),
+            auto_increment: None,
+            rows_estimate: 0,
+        }
+    }
+
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| same_name(&c.name, name))
     }

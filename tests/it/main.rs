@@ -7,6 +7,9 @@ mod cases;
 mod command_line;
 mod concurrent_writers;
 mod conversions;
+mod create_drop;
+#[cfg(debug_assertions)]
+mod create_drop_faults;
 mod cutover;
 mod detection;
 #[cfg(debug_assertions)]

@@ -529,6 +529,73 @@ async fn there_is_no_false_alarm_however_much_is_written() {
     equal(&verify(id, &[]).await);
 }
 
+/// Before the first swap, a process goes on where the one before it was killed, and does not take its word for more than that.
+#[cfg(debug_assertions)]
+#[tokio::test]
+async fn another_process_goes_on_where_a_comparison_was_broken_off() {
+    // At its end, the place that was put on record first is still the last one: the next would be due after seconds.
+    for (fault, damaged) in [
+        ("verify.reach.after:kill", None),
+        ("verify.reach.before:cut", None),
+        ("verify.reach.after:lost", None),
+        ("verify.end.before:kill", None),
+        ("verify.end.before:kill", Some(19_000)),
+        ("verify.end.before:kill", Some(3)),
+    ] {
+        let mut table = Table::create("id int PRIMARY KEY, n int, x int").await;
+        table.fill("id, n, x", "i, i, i", 20_000).await;
+        let words = [
+            "--output",
+            "json",
+            "migrate",
+            "--database",
+            &table.schema,
+            "--table",
+            "t",
+            "--alter",
+            "DROP COLUMN x",
+        ];
+        let struck = rsc(shared(), &words).env("RSC_FAULT", fault).run().await;
+        assert!(struck.stderr.contains("fault struck"), "{struck:#?}");
+        let id = number(&mut table).await;
+        if !fault.ends_with("kill") {
+            // It went on by itself, in the same pass or in another.
+            struck.well();
+            continue;
+        }
+        let sql =
+            format!("SELECT CAST(reached->>'$.rows' AS UNSIGNED) FROM _rsc.verify WHERE change_id = {id}");
+        let reached: Vec<Option<u64>> = table.all(&sql).await;
+        // Killed before it was committed, it is not on record.
+        let somewhere = reached[0].is_some_and(|rows| (1_000..19_000).contains(&rows));
+        assert_eq!(somewhere, fault.starts_with("verify.end"), "{reached:?}");
+        if let Some(damaged) = damaged {
+            let new = format!("_rsc{id}_t_new");
+            table.behind_everyones_back(&format!("UPDATE {new} SET n = 0 WHERE id = {damaged}")).await;
+        }
+        let resume = ["--output", "json", "migrate", "--resume", &id.to_string()];
+        let resumed = loop {
+            let ended = rsc(shared(), &resume).run().await;
+            // The one before is not quite dead.
+            if ended.code != 8 {
+                break ended;
+            }
+        };
+        let expected = if damaged == Some(19_000) { 7 } else { 0 };
+        assert_eq!(resumed.code, expected, "{damaged:?}: {resumed:#?}");
+        let verified: Value = resumed
+            .stdout
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .find(|line: &Value| line["event"] == "verified")
+            .unwrap();
+        assert_eq!(verified["rows"], 20_000, "all are counted: {resumed:#?}");
+        // What was damaged behind it is found by whoever asks for a whole one.
+        let whole = verify(id, &[]).await;
+        assert_eq!(whole.code, if damaged.is_some() { 7 } else { 0 }, "{whole:#?}");
+    }
+}
+
 /// Everything that can be lost at its statements: afterwards the same is found, and mended.
 #[cfg(debug_assertions)]
 #[tokio::test]

@@ -10,6 +10,7 @@ use rsc::lifecycle::verification::{Cell, Finding, Kind, Outcome, Verification};
 use rsc::mysql::losses::Totals;
 use rsc::output::StatusReport;
 use rsc::output::status::{Happening, ms_of, time_of};
+use rsc::schema::kind::Kind as About;
 use rsc::schema::table::TableName;
 use serde_json::{Value, json};
 
@@ -231,6 +232,8 @@ pub fn all() -> Vec<(&'static str, StatusReport)> {
         ("cancelled", cancelled()),
         ("failed", failed()),
         ("instant", instant()),
+        ("created", created()),
+        ("dropped", dropped()),
         ("hostile", hostile()),
     ]
 }
@@ -470,6 +473,27 @@ fn instant() -> StatusReport {
     report.verdict =
         Verdict::Impossible("the server changed the table itself, so there is no old one to swap back");
     report.next = vec!["rsc revert 7 --compensate".into()];
+    report
+}
+
+fn created() -> StatusReport {
+    let mut report = report(State::CuttingOver, 3);
+    report.change.options.kind = About::Create;
+    report.change.statement = "CREATE TABLE shop.orders (id bigint PRIMARY KEY)".into();
+    (report.rows_copied, report.verdict) = (0, Verdict::TableNotYet);
+    report
+}
+
+fn dropped() -> StatusReport {
+    let mut report = report(State::Revertible, 3_600);
+    report.change.options.kind = About::Drop;
+    report.change.statement = "DROP TABLE shop.orders".into();
+    report.change.serving = Serving::New;
+    report.change.window_ends_at = Some(at(24 * 60 * 60));
+    (report.rows_copied, report.verdict, report.owner) = (0, Verdict::Whole, None);
+    report.serving = Some(Serving::New);
+    report.events = vec![entered(0.1, State::Revertible), swapped(0.1, Serving::New, 3.25)];
+    report.next = vec!["rsc revert 7".into(), "rsc complete 7".into()];
     report
 }
 

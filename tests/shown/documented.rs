@@ -14,6 +14,7 @@ use rsc::lifecycle::verification::Outcome;
 use rsc::mysql::losses::{Loss, Own, Parked, Totals};
 use rsc::output::json;
 use rsc::output::{Listed, LossReport};
+use rsc::schema::kind::Kind;
 use serde_json::Value;
 
 use crate::changes::{all, blocker, change, freeze, named, verification};
@@ -98,7 +99,7 @@ pub fn notices() -> Vec<Notice> {
     let (id, table, why) = (7, "shop.orders".to_owned(), "why".to_owned());
     vec![
         Notice::Started { id, table, state: State::Planned },
-        Notice::Entered { state: State::Copying },
+        Notice::Entered { kind: Kind::Alter, state: State::Copying },
         Notice::Copied { rows: 1, estimate: 2, rows_per_s: 1.5, eta_s: Some(2.5) },
         Notice::Copied { rows: 1, estimate: 2, rows_per_s: 0.0, eta_s: None },
         Notice::Made { deferred: 2, because: Some(why.clone()) },
@@ -106,9 +107,14 @@ pub fn notices() -> Vec<Notice> {
         Notice::Indexing { indexes: 2, seconds: 1.5, done: Some(0.5), eta_s: Some(1.5), not_kept: false },
         Notice::Indexing { indexes: 1, seconds: 1.5, done: None, eta_s: None, not_kept: true },
         Notice::Behind { seconds: 2 },
-        Notice::Swapped { serving: Serving::New, freeze: Some(freeze(12.3)) },
-        Notice::Swapped { serving: Serving::Old, freeze: None },
-        Notice::SwapMissed { why: why.clone(), blockers: vec![blocker()], again_in_s: 1.0 },
+        Notice::Swapped { kind: Kind::Alter, serving: Serving::New, freeze: Some(freeze(12.3)) },
+        Notice::Swapped { kind: Kind::Drop, serving: Serving::Old, freeze: None },
+        Notice::SwapMissed {
+            kind: Kind::Alter,
+            why: why.clone(),
+            blockers: vec![blocker()],
+            again_in_s: 1.0,
+        },
         Notice::Verifying { rows: 1, estimate: 2 },
         Notice::Verified(Box::new(verification(Some(Outcome::Differs)))),
         Notice::Verified(Box::new(verification(None))),
@@ -173,7 +179,12 @@ fn printed() -> Vec<Value> {
     let mut values: Vec<Value> = notices().iter().map(json::notice).collect();
     let told = Told::new("what").state("state").next("next");
     let mut done = change(State::Revertible);
-    values.extend([json::done(&done), json::note("text"), json::written(7, "report.html".as_ref())]);
+    values.extend([
+        json::done(&done),
+        json::note("text"),
+        json::nothing_to_do("shop.orders", "why"),
+        json::written(7, "report.html".as_ref()),
+    ]);
     done.freeze_ms = Some(1.5);
     values.extend([
         json::done(&done),

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use super::grants::Grants;
+use crate::mysql::foreign_keys::{self, ForeignKey};
+use crate::mysql::inspect;
 use crate::schema::table::{Table, string_literal};
 use crate::session::{Session, SqlError, text};
 
@@ -16,8 +18,8 @@ pub struct Facts {
     pub grants: Grants,
     pub table: Table,
     pub engine: String,
-    /// `constraint (schema.table)` for every foreign key from or to the table.
-    pub foreign_keys: Vec<String>,
+    /// From or to the table.
+    pub foreign_keys: Vec<ForeignKey>,
     pub triggers: Vec<String>,
 }
 
@@ -52,23 +54,8 @@ pub async fn gather(session: &mut Session, table: Table) -> Result<Facts, SqlErr
         .iter()
         .filter_map(|row| Some((text(row, 0)?, text(row, 1)?)))
         .collect();
-    let engine = session
-        .text(&format!(
-            "SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {name}"
-        ))
-        .await?
-        .unwrap_or_default();
-    let foreign_keys = list(
-        session,
-        &format!(
-            "SELECT CONCAT(CONSTRAINT_NAME, ' (', TABLE_SCHEMA, '.', TABLE_NAME, ')') \
-             FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_NAME IS NOT NULL \
-             AND ((TABLE_SCHEMA = {schema} AND TABLE_NAME = {name}) \
-               OR (REFERENCED_TABLE_SCHEMA = {schema} AND REFERENCED_TABLE_NAME = {name})) \
-             GROUP BY 1 ORDER BY 1"
-        ),
-    )
-    .await?;
+    let engine = inspect::engine(session, &table.name).await?;
+    let foreign_keys = foreign_keys::of(session, &table.name).await?;
     let triggers = list(
         session,
         &format!(
@@ -128,14 +115,7 @@ pub fn sample() -> Facts {
         ]),
         binlog_filters: String::new(),
         grants: Grants::read("root@%", &["GRANT ALL PRIVILEGES ON *.* TO `root`@`%`".into()]),
-        table: Table {
-            name: crate::schema::table::TableName::new("d", "t"),
-            columns: vec![],
-            keys: vec![],
-            create: String::new(),
-            auto_increment: None,
-            rows_estimate: 0,
-        },
+        table: Table::only_named(&crate::schema::table::TableName::new("d", "t")),
         engine: "InnoDB".into(),
         foreign_keys: vec![],
         triggers: vec![],

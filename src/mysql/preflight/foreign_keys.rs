@@ -3,6 +3,7 @@
 
 use super::Facts;
 use crate::error::Told;
+use crate::mysql::foreign_keys::{ForeignKey, that_would_follow, that_would_go_on};
 
 pub fn check(facts: &Facts) -> Option<Told> {
     if facts.foreign_keys.is_empty() {
@@ -12,8 +13,17 @@ pub fn check(facts: &Facts) -> Option<Told> {
         Told::new(format!(
             "{} has or is referenced by foreign keys, which this version does not carry over: {}",
             facts.table.name.plain(),
-            facts.foreign_keys.join(", ")
+            facts.foreign_keys.iter().map(ForeignKey::shown).collect::<Vec<_>>().join(", ")
         ))
         .next("drop them first, if the application can do without: ALTER TABLE … DROP FOREIGN KEY …"),
     )
+}
+
+/// For a table that goes as a whole: only what reaches other tables is in its way.
+pub fn check_pointing(facts: &Facts) -> Option<Told> {
+    that_would_follow(&facts.foreign_keys, &facts.table.name)
+}
+
+pub fn check_own(facts: &Facts) -> Option<Told> {
+    that_would_go_on(&facts.foreign_keys, &facts.table.name)
 }

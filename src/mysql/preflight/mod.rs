@@ -9,6 +9,7 @@ mod facts;
 mod foreign_keys;
 mod grants;
 mod gtid;
+mod own_names;
 mod privileges;
 mod row_format;
 mod row_image;
@@ -23,6 +24,7 @@ pub use facts::{Facts, gather};
 use facts::grants;
 
 use crate::error::Told;
+use crate::schema::kind::Kind;
 use crate::session::{Session, SqlError};
 
 type Check = fn(&Facts) -> Option<Told>;
@@ -45,6 +47,22 @@ const CHECKS: [Check; 14] = [
     triggers::check,
 ];
 
+/// For a table that is to come as a whole. Without a stream, the binlog need not be what a stream needs.
+const CHECKS_OF_CREATE: [Check; 5] =
+    [version::check, writable::check, privileges::check, engine::check_schema, own_names::check];
+
+/// For a table that is to go as a whole. Its triggers go with it, and come back with it.
+const CHECKS_OF_DROP: [Check; 8] = [
+    version::check,
+    writable::check,
+    privileges::check,
+    engine::check_schema,
+    own_names::check,
+    engine::check_atomic,
+    foreign_keys::check_pointing,
+    foreign_keys::check_own,
+];
+
 /// What the account lacks to drive changes of tables in `schema`; without one, to drive any.
 pub async fn missing_grants(session: &mut Session, schema: Option<&str>) -> Result<Option<Told>, SqlError> {
     Ok(privileges::lacking(&grants(session).await?, schema))
@@ -52,11 +70,22 @@ pub async fn missing_grants(session: &mut Session, schema: Option<&str>) -> Resu
 
 /// Whether an empty table may be made beside this one, to try a statement on: not among the server's own tables, on a
 /// replica, or where it would only be denied.
-pub fn may_try(facts: &Facts) -> bool {
-    [writable::check, privileges::check, engine::check].iter().all(|check| check(facts).is_none())
+pub fn may_try(kind: Kind, facts: &Facts) -> bool {
+    let engine = if kind == Kind::Create { engine::check_schema } else { engine::check };
+    [writable::check, privileges::check, engine].iter().all(|check| check(facts).is_none())
 }
 
-/// All reasons against a change of this table on this server.
-pub fn refusals(facts: &Facts) -> Vec<Told> {
-    CHECKS.iter().filter_map(|check| check(facts)).collect()
+/// All reasons against such a change of this table on this server.
+pub fn refusals(kind: Kind, facts: &Facts) -> Vec<Told> {
+    let checks = match kind {
+        Kind::Alter => CHECKS.as_slice(),
+        Kind::Create => &CHECKS_OF_CREATE,
+        Kind::Drop => &CHECKS_OF_DROP,
+    };
+    checks.iter().filter_map(|check| check(facts)).collect()
+}
+
+/// Why a table that a CREATE has made could not be given its name; `made` is of that table.
+pub fn refusals_of_made(made: &Facts) -> Vec<Told> {
+    engine::check_atomic(made).into_iter().collect()
 }

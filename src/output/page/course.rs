@@ -14,7 +14,7 @@ use crate::output::text::{brief, count, state_in_words};
 
 pub fn before_the_swap(report: &StatusReport, verifications: &[Verification]) -> Markup {
     let frame = Frame { from_ms: report.started_ms(), to_ms: first_swap(report).unwrap_or(end(report)) };
-    if report.change.options.in_place.is_some() {
+    if report.change.options.in_place.is_some() || report.change.options.kind.whole() {
         return markup! {};
     }
     markup! {

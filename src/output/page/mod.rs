@@ -99,10 +99,10 @@ fn badge(state: State) -> &'static str {
 
 fn tone(verdict: &Verdict) -> &'static str {
     match verdict {
-        Verdict::Ready => "good",
+        Verdict::Ready | Verdict::Whole => "good",
         Verdict::ReadyWithLosses(_) | Verdict::CatchesUpFirst => "warn",
         Verdict::Blocked(_) => "bad",
-        Verdict::Impossible(_) | Verdict::NotYet => "quiet",
+        Verdict::Impossible(_) | Verdict::NotYet | Verdict::TableNotYet => "quiet",
     }
 }
 
@@ -113,7 +113,7 @@ fn figures(report: &StatusReport, verifications: &[Verification]) -> Markup {
     let took = phases.first().and_then(|p| p.from_ms).zip(phases.iter().rev().find_map(|p| p.to_ms));
     let window_left = super::status::window_left_ms(report);
     let mut cards: Vec<(&str, String, String)> = Vec::new();
-    if change.options.in_place.is_none() {
+    if change.options.in_place.is_none() && !change.options.kind.whole() {
         let estimate = format!("of about {}", count(change.rows_estimate));
         let took = took.map_or(estimate.clone(), |(from, to)| format!("in {}", brief(to - from)));
         let note = if change.state.before_first_swap() { estimate } else { took };

@@ -11,29 +11,12 @@ use crate::lifecycle::forecast::Forecast;
 use crate::schema::revert_report::{ColumnReport, Report};
 
 pub fn text(report: &PlanReport, width: usize) -> String {
-    let mut page =
-        Page { lines: vec![style(format!("plan for {}", report.table)).bold().to_string()], width };
+    let mut page = Page::of(report, width);
     page.field("statement", one_line(&report.statement, 200));
     strategy(report, &mut page);
-    if let Some(size) = report.size {
-        let files =
-            size.file_bytes.map_or_else(String::new, |bytes| format!("; files of {}", bytes_of(bytes)));
-        let (data, index) = (bytes_of(size.data_bytes), bytes_of(size.index_bytes));
-        page.field(
-            "size",
-            format!("about {}: {data} of data, {index} of indexes{files}", plural(size.rows, "row")),
-        );
-    }
+    size(report, &mut page);
     time(report, &mut page);
-    if let Some(freeze) = report.freeze {
-        page.field(
-            "freeze",
-            format!(
-                "about {:.0} ms ({:.0} to {:.0}) for writers, at the swap",
-                freeze.likely, freeze.low, freeze.high
-            ),
-        );
-    }
+    freeze(report, &mut page, "writers, at the swap");
     for (i, disk) in report.disk.iter().enumerate() {
         let bytes =
             disk.bytes.map_or_else(|| "not known".into(), |bytes| format!("about {}", bytes_of(bytes)));
@@ -47,32 +30,63 @@ pub fn text(report: &PlanReport, width: usize) -> String {
     binlogs(report, &mut page);
     holders(report, &mut page);
     revert(report, &mut page);
+    notes(report, &mut page);
+    page.lines.join("\n")
+}
+
+pub(super) struct Page {
+    pub lines: Vec<String>,
+    width: usize,
+}
+
+impl Page {
+    pub fn of(report: &PlanReport, width: usize) -> Self {
+        Self { lines: vec![style(format!("plan for {}", report.table)).bold().to_string()], width }
+    }
+
+    pub fn field(&mut self, name: &str, value: String) {
+        self.lines.extend(labelled(&format!("  {name:<10} "), &value, self.width));
+    }
+}
+
+pub(super) fn size(report: &PlanReport, page: &mut Page) {
+    let Some(size) = report.size else { return };
+    let files = size.file_bytes.map_or_else(String::new, |bytes| format!("; files of {}", bytes_of(bytes)));
+    let (data, index) = (bytes_of(size.data_bytes), bytes_of(size.index_bytes));
+    page.field(
+        "size",
+        format!("about {}: {data} of data, {index} of indexes{files}", plural(size.rows, "row")),
+    );
+}
+
+pub(super) fn freeze(report: &PlanReport, page: &mut Page, whose: &str) {
+    let Some(freeze) = report.freeze else { return };
+    page.field(
+        "freeze",
+        format!("about {:.0} ms ({:.0} to {:.0}) for {whose}", freeze.likely, freeze.low, freeze.high),
+    );
+}
+
+/// What to look after, and what could not be found out.
+pub(super) fn notes(report: &PlanReport, page: &mut Page) {
     for (i, warning) in report.warnings.iter().enumerate() {
         page.field(if i == 0 { "warning" } else { "" }, style(warning).yellow().to_string());
     }
     for (i, unknown) in report.unknown.iter().enumerate() {
         page.field(if i == 0 { "not known" } else { "" }, unknown.clone());
     }
-    page.lines.join("\n")
 }
 
-struct Page {
-    lines: Vec<String>,
-    width: usize,
-}
-
-impl Page {
-    fn field(&mut self, name: &str, value: String) {
-        self.lines.extend(labelled(&format!("  {name:<10} "), &value, self.width));
-    }
+pub(super) fn refused(page: &mut Page) {
+    page.field(
+        "strategy",
+        style("none: rsc migrate would refuse the change, for the reasons below").red().to_string(),
+    );
 }
 
 fn strategy(report: &PlanReport, page: &mut Page) {
     if !report.refused.is_empty() {
-        page.field(
-            "strategy",
-            style("none: rsc migrate would refuse the change, for the reasons below").red().to_string(),
-        );
+        refused(page);
         return;
     }
     page.field("strategy", "a second table with the new schema: filled, kept current, swapped".into());
@@ -122,7 +136,7 @@ fn binlogs(report: &PlanReport, page: &mut Page) {
     page.field("binlogs", format!("{kept}; the revert window is {}", seconds(report.revert_window_s)));
 }
 
-fn holders(report: &PlanReport, page: &mut Page) {
+pub(super) fn holders(report: &PlanReport, page: &mut Page) {
     let Some(holders) = &report.holders else { return };
     if holders.0.is_empty() {
         page.field("in the way", "nobody holds the table at the moment".into());

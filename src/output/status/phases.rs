@@ -60,7 +60,7 @@ pub fn entered(report: &StatusReport) -> Vec<(State, u64)> {
 
 /// In order. Empty for a change that needs no second table.
 pub fn phases(report: &StatusReport) -> Vec<Phase> {
-    if report.change.options.in_place.is_some() {
+    if report.change.options.in_place.is_some() || report.change.options.kind.whole() {
         return Vec::new();
     }
     let entered = entered(report);

@@ -14,7 +14,7 @@ use crate::lifecycle::verdict::Verdict;
 use crate::mysql::losses::Totals;
 use crate::output::ink::{LABEL, Line, Look, Tone, field};
 use crate::output::text::{binlogs_short, blocker, brief, count, duration, one_line, plural, state_in_words};
-use crate::output::verification;
+use crate::output::{verification, whole};
 
 /// Plots show at most so long.
 const PLOT_MAX_MS: u64 = 30 * 60 * 1000;
@@ -86,7 +86,9 @@ fn head(report: &StatusReport, look: &Look, statement_lines: usize) -> Vec<Line>
     let mut lines = vec![head];
     let statement = one_line(&change.statement, usize::MAX);
     lines.extend(first_lines(field(look, "statement", Tone::Plain, &statement), statement_lines, look));
-    if let Some(reason) = &change.reason {
+    // Of a table as a whole the verdict says what is in the way now; the reason is that of the last attempt.
+    let attempted = change.options.kind.whole() && change.state.settled() && !change.state.ended();
+    if let Some(reason) = change.reason.as_ref().filter(|_| !attempted) {
         lines.extend(field(look, "reason", Tone::Bad, reason));
     }
     lines
@@ -108,6 +110,9 @@ fn first_lines(mut lines: Vec<Line>, most: usize, look: &Look) -> Vec<Line> {
 fn progress(report: &StatusReport, look: &Look) -> Vec<Line> {
     if report.change.options.in_place.is_some() {
         return field(look, "made", Tone::Plain, "by the server itself, in place: no rows are copied");
+    }
+    if report.change.options.kind.whole() {
+        return window(report, look);
     }
     match report.change.state {
         state if state.before_first_swap() => {
@@ -297,10 +302,14 @@ fn facts(report: &StatusReport, look: &Look) -> Vec<Line> {
         add(if i == 0 { "in the way" } else { "" }, Tone::Warn, blocker(held).trim_start());
     }
     for (i, line) in swaps(report).iter().enumerate() {
-        add(if i == 0 { "swaps" } else { "" }, Tone::Plain, line);
+        let label = if change.options.kind.whole() { "renamed" } else { "swaps" };
+        add(if i == 0 { label } else { "" }, Tone::Plain, line);
     }
     if let Some(serving) = report.serving {
-        add("serving", Tone::Plain, &format!("{} schema", serving.name()));
+        match change.options.kind.whole() {
+            true => add("table", Tone::Plain, &whole::place(change, serving)),
+            false => add("serving", Tone::Plain, &format!("{} schema", serving.name())),
+        }
     }
     add("revert", verdict_tone(&report.verdict), &report.verdict.to_string());
     if report.ledger != Totals::default() {
@@ -318,7 +327,8 @@ fn facts(report: &StatusReport, look: &Look) -> Vec<Line> {
     if let Some(shortage) = report.shortage {
         add("binlogs", Tone::Warn, &binlogs_short(shortage));
     }
-    let needed = Activity::of(change.state).is_some() && !report.owner_alive();
+    let needed =
+        Activity::of(change.state).is_some() && !report.owner_alive() && !change.options.kind.whole();
     add("owner", if needed { Tone::Warn } else { Tone::Plain }, &owner(report.owner.as_ref()));
     let mut facts = vec![Line::new()];
     facts.extend(lines);
@@ -327,10 +337,10 @@ fn facts(report: &StatusReport, look: &Look) -> Vec<Line> {
 
 fn verdict_tone(verdict: &Verdict) -> Tone {
     match verdict {
-        Verdict::Ready => Tone::Good,
+        Verdict::Ready | Verdict::Whole => Tone::Good,
         Verdict::ReadyWithLosses(_) | Verdict::CatchesUpFirst => Tone::Warn,
         Verdict::Blocked(_) => Tone::Bad,
-        Verdict::Impossible(_) | Verdict::NotYet => Tone::Plain,
+        Verdict::Impossible(_) | Verdict::NotYet | Verdict::TableNotYet => Tone::Plain,
     }
 }
 
@@ -338,7 +348,17 @@ fn verdict_tone(verdict: &Verdict) -> Tone {
 fn swaps(report: &StatusReport) -> Vec<String> {
     let swaps = report.swaps();
     let mut lines: Vec<String> = Vec::new();
+    let kind = report.change.options.kind;
     for Swap { at_ms, serving, freeze } in swaps.iter().rev().take(SWAPS_SHOWN).rev() {
+        if kind.whole() {
+            let waited = match serving.has_table(kind) {
+                // Nobody waits for a table that is not there.
+                true => "the table is there".to_owned(),
+                false => format!("the table is away; whoever used it waited {:.1} ms", freeze.freeze_ms),
+            };
+            lines.push(format!("{} UTC  {waited}", time_of(*at_ms)));
+            continue;
+        }
         lines.push(format!(
             "{} UTC  to the {} schema, writers waited {:.1} ms",
             time_of(*at_ms),

@@ -257,7 +257,7 @@ fn after_option_name<'p, 'a>(pieces: &'p [Piece<'a>]) -> Option<&'p [Piece<'a>]>
     }
 }
 
-fn refuse_other_engine(value: &Piece<'_>) -> Result<(), Refusal> {
+pub fn refuse_other_engine(value: &Piece<'_>) -> Result<(), Refusal> {
     match value.value() {
         Some(engine) if engine.eq_ignore_ascii_case("innodb") => Ok(()),
         engine => Err(Refusal::Engine(engine.unwrap_or_else(|| value.text.into()))),
@@ -288,7 +288,7 @@ fn column(clause: &[Piece<'_>], piece: Option<&Piece<'_>>) -> Result<String, Ref
 }
 
 /// Enough of a clause to recognise it in a message.
-fn shown(clause: &[Piece<'_>]) -> String {
+pub fn shown(clause: &[Piece<'_>]) -> String {
     const WORDS_MAX: usize = 20;
     match clause.get(..WORDS_MAX) {
         Some(start) if clause.len() > WORDS_MAX => format!("{} …", joined(start)),

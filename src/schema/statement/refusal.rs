@@ -14,7 +14,7 @@ pub enum Refusal {
     )]
     NoClause,
     #[error(
-        "there is more than one statement: give one ALTER TABLE, its clauses separated by commas, for each change"
+        "there is more than one statement: give one for each change; an ALTER TABLE may have many clauses, separated by commas"
     )]
     SeveralStatements,
     #[error(
@@ -27,6 +27,24 @@ pub enum Refusal {
     OtherStatement(String),
     #[error("`{0}` cannot be given here, where a table is altered: run it with the mysql client")]
     TableStatement(String),
+    #[error(
+        "a temporary table is one session's own, which no change is about: leave TEMPORARY out, or run the statement there"
+    )]
+    Temporary,
+    #[error(
+        "a change is about one table, so that each can be taken back by itself: give each DROP TABLE as a change of its own"
+    )]
+    SeveralTables,
+    #[error("no table name follows TABLE: write it there, in backquotes if it is a reserved word")]
+    NoNameInStatement,
+    #[error("`{0}` is not part of MySQL's DROP TABLE: leave it out")]
+    UnknownPart(String),
+    #[error(
+        "CREATE TABLE … SELECT makes a table and copies rows in one transaction: create the table, and fill it then with INSERT … SELECT"
+    )]
+    CreateSelect,
+    #[error("the table would not be there before a commit that nobody makes: leave START TRANSACTION out")]
+    StartTransaction,
     #[error("an index is changed here by a clause of ALTER TABLE: write `{0}`")]
     IndexStatement(String),
     #[error("`{0}` is not part of MySQL's ALTER TABLE: leave it out")]
@@ -59,7 +77,7 @@ pub enum Refusal {
         "`{0}` takes the table's file away or brings another, with other rows: run it with the mysql client"
     )]
     Tablespace(String),
-    #[error("tables stay in InnoDB: leave out the change to engine {0}")]
+    #[error("tables are kept in InnoDB: leave out the engine {0}")]
     Engine(String),
     #[error("foreign keys are not supported in this version of rsc: make the change without `{0}`")]
     ForeignKey(String),

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::whole::Whole;
 use super::*;
 
 const FORMS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/alter_forms.sql"));
@@ -492,6 +493,22 @@ proptest! {
             // What is cut out says the same as the whole.
             let again = Alter::parse(&format!("ALTER TABLE shadow {}", alter.specs)).unwrap();
             prop_assert_eq!(again, Alter { schema: None, table: Some("shadow".into()), ..alter });
+        }
+    }
+
+    /// What stands for another table asks the same of it.
+    #[test]
+    fn a_whole_statement_says_the_same_of_another_table(
+        text in soup(),
+        head in prop::sample::select(&["", "CREATE TABLE `é` (a int) ", "DROP TABLE é", "CREATE TABLE IF NOT EXISTS d.t"][..]),
+    ) {
+        if let Some((whole, refusals)) = Whole::read(&format!("{head}{text}"))
+            && refusals.is_empty()
+        {
+            let (again, none) = Whole::read(&whole.naming(&TableName::new("é", "twin"))).unwrap();
+            prop_assert_eq!(none, Vec::new());
+            prop_assert_eq!((again.kind, again.lenient), (whole.kind, whole.lenient));
+            prop_assert_eq!((again.schema.as_deref(), again.table.as_deref()), (Some("é"), Some("twin")));
         }
     }
 
