@@ -107,6 +107,13 @@ async fn begin(
     mut options: Options,
     strategy: Strategy,
 ) -> Result<Option<u64>, Error> {
+    let timed = options.limits.cutover_between.is_some() || options.limits.force_cutover_after.is_some();
+    if strategy == Strategy::Instant && timed {
+        return Err(usage(
+            "--cutover-between and --force-cutover-after are for the swap of two tables, and --strategy instant has none: begin \
+             it when it may be made",
+        ));
+    }
     if let Some(read) = Whole::read(asked.text) {
         return whole::begin(context, asked, options, strategy, read).await;
     }

@@ -23,6 +23,7 @@ mod throttle;
 mod trouble;
 mod verify;
 mod wait;
+mod waiting;
 pub mod whole;
 
 use std::sync::Arc;

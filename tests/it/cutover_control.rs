@@ -82,6 +82,54 @@ async fn a_change_that_waits_for_its_window_waits_for_it_again_when_it_is_resume
     table.asked("complete", id).await;
 }
 
+#[tokio::test]
+async fn a_table_that_goes_as_a_whole_waits_for_its_window_as_well() {
+    let mut table = table().await;
+    let statement = format!("DROP TABLE {}.t", table.schema);
+    let words = ["--output", "json", "migrate", "--alter", &statement, "--cutover-between", &later()];
+    let mut running = rsc(shared(), &words).start();
+    running.says("\"cutover_waits\"").await;
+    let id = id(&running);
+    assert_eq!(table.ask("status", id).await.well().last_line()["state"], "ready");
+    assert_eq!(table.tables().await, ["t"]);
+    let all_day = ["set", &id.to_string(), "cutover-between=00:00-24:00"];
+    rsc(shared(), &all_day).run().await.well();
+    assert_eq!(running.ended().await.well().last_line()["state"], "revertible");
+    assert_eq!(table.tables().await, [format!("_rsc{id}_t_old")]);
+    table.asked("revert", id).await;
+    assert_eq!(table.all::<u64>("SELECT COUNT(*) FROM t").await, [1_000]);
+    table.asked("complete", id).await;
+}
+
+#[tokio::test]
+async fn who_keeps_a_table_from_going_is_ended_where_that_is_wanted() {
+    let mut table = table().await;
+    let statement = format!("DROP TABLE {}.t", table.schema);
+    let mut reader = shared().conn().await.unwrap();
+    reader.query_drop(format!("START TRANSACTION; SELECT * FROM {}.t LIMIT 1", table.schema)).await.unwrap();
+    let words = ["--output", "json", "migrate", "--alter", &statement, "--cutover-lock-timeout", "1s"];
+    let running = rsc(shared(), &[&words[..], &["--force-cutover-after", "1s"]].concat()).start();
+    let ended = running.ended().await.well();
+    assert!(ended.stdout.contains(&format!("\"connection\":{}", reader.id())), "{ended:#?}");
+    assert!(ended.stdout.contains("\"killed\""), "{ended:#?}");
+    assert!(reader.query_drop("SELECT 1").await.is_err(), "it was ended");
+    let id = ended.last_line()["id"].as_u64().unwrap();
+    assert_eq!(table.tables().await, [format!("_rsc{id}_t_old")]);
+    table.asked("complete", id).await;
+}
+
+#[tokio::test]
+async fn an_instant_change_has_no_window() {
+    let mut table = table().await;
+    let instant = format!("ALTER TABLE {}.t ADD COLUMN b int", table.schema);
+    for more in [["--cutover-between", "02:00-04:00"], ["--force-cutover-after", "1s"]] {
+        let words = ["migrate", "--alter", &instant, "--strategy", "instant"];
+        let refused = rsc(shared(), &[&words[..], &more].concat()).run().await;
+        assert_eq!(refused.code, 2, "{refused:#?}");
+    }
+    assert_eq!(table.tables().await, ["t"]);
+}
+
 /// A transaction that only reads keeps the table from being locked for `held`. The longest that a writer waited.
 async fn stalled(held: Duration, lock_timeout: &str) -> Duration {
     let schema = shared().fresh_database().await;
