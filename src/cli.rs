@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::error::{Error, Told};
+use crate::lifecycle::throttle::limits::{Limit, Limits};
 use crate::settings::option_file;
 use crate::settings::profile::{self, Profile};
 use crate::settings::{Server, SslMode};
@@ -49,6 +50,16 @@ Ctrl-C leaves it. Where the output is no terminal (`| tee`), or TERM is dumb,
 every look is printed below the one before, after a line with its time. With
 --output json it is one object a line. Colour is left off if NO_COLOR is set;
 bars and plots are plain characters unless the locale (LANG) speaks UTF-8.";
+
+const SET: &str = "\
+Takes effect within a second, and stays with the change.
+
+Examples:
+  rsc set 7
+  rsc set 7 max-load=Threads_running=25 nice-ratio=1
+  rsc set 7 max-lag=none
+  rsc set 7 throttle-control-replicas=auto    looks anew which replicas there are
+  rsc set 7 cutover-between=none";
 
 /// Online schema change for MySQL that can be taken back
 #[derive(Debug, Parser)]
@@ -148,6 +159,8 @@ pub enum Command {
     Status(StatusOptions),
     /// Write a page with the whole course of a change: its plots, swaps and verifications
     Report(ReportOptions),
+    /// Change the limits of a change while it is made; without any, show them
+    Set(SetOptions),
     /// Compare the two tables of a change, row by row, while the application goes on writing
     Verify(VerifyOptions),
     /// Show what was written that the old schema cannot hold
@@ -208,9 +221,6 @@ pub struct Migrate {
     /// most 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=16), conflicts_with = "resume")]
     pub copy_threads: Option<u64>,
-    /// How long an attempt to lock the tables may wait, and the application with it
-    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = whole_seconds)]
-    pub cutover_lock_timeout: Duration,
     /// Copy and catch up, but swap only at `rsc cutover`
     #[arg(long, conflicts_with = "resume")]
     pub postpone_cutover: bool,
@@ -227,6 +237,87 @@ pub struct Migrate {
     /// How long after a swap the change can be taken back
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = whole_seconds)]
     pub revert_window: Duration,
+    #[command(flatten)]
+    pub limits: LimitOptions,
+}
+
+/// Each is kept with the change, and can be changed while it is made: `rsc set <id> max-lag=5s`. The text of each is read
+/// by [`Limits::set`].
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Throttling and cut-over (also while it is made: `rsc set`)")]
+pub struct LimitOptions {
+    /// Wait while a replica is further behind than this
+    #[arg(long, value_name = "DURATION", default_value = "1.5s", value_parser = text_of(Limit::MaxLag), conflicts_with = "resume")]
+    pub max_lag: String,
+    /// Replicas to look at: host:port, several with commas; `auto`: all that are found; `none`
+    #[arg(long, value_name = "REPLICAS", default_value = "auto", value_parser = text_of(Limit::Replicas), conflicts_with = "resume")]
+    pub throttle_control_replicas: String,
+    /// Wait while status variables of the server are higher than this: Threads_running=25,…
+    #[arg(long, value_name = "LOAD", default_value = "none", value_parser = text_of(Limit::MaxLoad), conflicts_with = "resume")]
+    pub max_load: String,
+    /// Stop (exit code 5; resumable) when they are higher than this
+    #[arg(long, value_name = "LOAD", default_value = "none", value_parser = text_of(Limit::CriticalLoad), conflicts_with = "resume")]
+    pub critical_load: String,
+    /// At a critical load stand still for so long instead, and then look again
+    #[arg(long, value_name = "DURATION", default_value = "none", value_parser = text_of(Limit::Hibernate), conflicts_with = "resume")]
+    pub critical_load_hibernate: String,
+    /// Wait while InnoDB's history list is longer than this
+    #[arg(long, value_name = "LENGTH", default_value = "none", value_parser = text_of(Limit::MaxHistory), conflicts_with = "resume")]
+    pub max_history: String,
+    /// Wait while the disk of the server's data has less free than this; only where rsc runs on the server's machine
+    #[arg(long, value_name = "SIZE", default_value = "none", value_parser = text_of(Limit::MinFreeDisk), conflicts_with = "resume")]
+    pub min_free_disk: String,
+    /// Wait while this query answers anything but 0
+    #[arg(long, value_name = "SQL", default_value = "none", value_parser = text_of(Limit::Query), conflicts_with = "resume")]
+    pub throttle_query: String,
+    /// Wait while this file exists, on the host of the process that drives the change
+    #[arg(long, value_name = "PATH", default_value = "none", value_parser = text_of(Limit::FlagFile), conflicts_with = "resume")]
+    pub throttle_flag_file: String,
+    /// After each batch do nothing for so many times as long as it took
+    #[arg(long, value_name = "RATIO", default_value = "0", value_parser = text_of(Limit::NiceRatio), conflicts_with = "resume")]
+    pub nice_ratio: String,
+    /// Swap the first time only in these times: 02:00-04:00, "Sat 22:00-02:00", several with commas
+    #[arg(long, value_name = "TIMES", default_value = "none", value_parser = text_of(Limit::CutoverBetween), conflicts_with = "resume")]
+    pub cutover_between: String,
+    /// The time zone of --cutover-between: Europe/Berlin, +02:00
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = text_of(Limit::TimeZone), conflicts_with = "resume")]
+    pub time_zone: String,
+    /// How long an attempt to lock the tables may wait, and the application with it
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = text_of(Limit::CutoverLockTimeout), conflicts_with = "resume")]
+    pub cutover_lock_timeout: String,
+    /// So long after the first attempt to swap that missed, end the connections that keep the table from being locked
+    #[arg(long, value_name = "DURATION", default_value = "none", value_parser = text_of(Limit::ForceCutoverAfter), conflicts_with = "resume")]
+    pub force_cutover_after: String,
+}
+
+impl LimitOptions {
+    pub fn limits(&self) -> Result<Limits, Error> {
+        let mut limits = Limits::default();
+        for (limit, text) in [
+            (Limit::MaxLag, &self.max_lag),
+            (Limit::Replicas, &self.throttle_control_replicas),
+            (Limit::MaxLoad, &self.max_load),
+            (Limit::CriticalLoad, &self.critical_load),
+            (Limit::Hibernate, &self.critical_load_hibernate),
+            (Limit::MaxHistory, &self.max_history),
+            (Limit::MinFreeDisk, &self.min_free_disk),
+            (Limit::Query, &self.throttle_query),
+            (Limit::FlagFile, &self.throttle_flag_file),
+            (Limit::NiceRatio, &self.nice_ratio),
+            (Limit::CutoverBetween, &self.cutover_between),
+            (Limit::TimeZone, &self.time_zone),
+            (Limit::CutoverLockTimeout, &self.cutover_lock_timeout),
+            (Limit::ForceCutoverAfter, &self.force_cutover_after),
+        ] {
+            limits.set(limit, text).map_err(|why| usage(format!("--{}: {why}", limit.name())))?;
+        }
+        Ok(limits)
+    }
+}
+
+/// Text that [`Limits::set`] takes for this limit.
+fn text_of(limit: Limit) -> impl Fn(&str) -> Result<String, String> + Clone + Send + Sync + 'static {
+    move |text| Limits::default().set(limit, text).map(|()| text.to_owned())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -289,6 +380,16 @@ pub struct LossesOptions {
     /// So many of each kind are listed
     #[arg(long, value_name = "ROWS", default_value_t = 100)]
     pub limit: u64,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = SET)]
+pub struct SetOptions {
+    /// The change's number; `rsc list` shows it
+    pub id: u64,
+    /// What `rsc migrate` takes behind `--`: max-lag=5s, max-load=none …
+    #[arg(value_name = "LIMIT=VALUE")]
+    pub settings: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use crate::engine::{self, Until, sides};
 use crate::error::{Error, Told};
 use crate::journal::fence;
 use crate::journal::record::{Answer, Change};
-use crate::journal::store::{self, StoreError};
+use crate::journal::store::{self, StoreError, Wish};
 use crate::lifecycle::event::{Event, Verb};
 use crate::lifecycle::state::State;
 use crate::lifecycle::step::step;
@@ -121,7 +121,8 @@ async fn ask_owner(
     id: u64,
     verb: Verb,
 ) -> Result<Option<Change>, Error> {
-    match answer_of_owner(context, session, id, verb).await? {
+    let wish = Wish { verb: verb.name(), argument: None };
+    match answer_of_owner(context, session, id, wish).await? {
         Some((_, answer)) => answered(context, session, id, verb, answer).await.map(Some),
         None => Ok(None),
     }
@@ -132,13 +133,13 @@ pub(super) async fn answer_of_owner(
     context: &Context,
     session: &mut Session,
     id: u64,
-    verb: Verb,
+    wish: Wish<'_>,
 ) -> Result<Option<(u64, Answer)>, Error> {
     if !lives(session, id).await.map_err(sql_error)? {
         return Ok(None);
     }
     let cut_off = |error| cut_off(id, error);
-    let request = store::ask(session, id, verb.name(), &fence::myself()).await.map_err(cut_off)?;
+    let request = store::ask(session, id, &wish, &fence::myself()).await.map_err(cut_off)?;
     let asked = Instant::now();
     loop {
         sleep(LOOK_EVERY).await;

@@ -9,7 +9,7 @@ use crate::engine::{self, sides};
 use crate::error::{Error, Told};
 use crate::journal::record::Change;
 use crate::journal::store::{self, StoreError};
-use crate::journal::{fence, sample, verification};
+use crate::journal::{fence, sample, throttle, verification};
 use crate::lifecycle;
 use crate::lifecycle::retention::Shortage;
 use crate::lifecycle::sample::Activity;
@@ -75,6 +75,15 @@ impl Facts {
             true => self.shortage(session).await?,
             false => None,
         };
+        let throttle = match owner_alive {
+            true => throttle::now(session, id).await.map_err(sql_error)?,
+            false => None,
+        };
+        // Until a window for the first swap opens, if it is what the change waits for.
+        let cutover_waits = match change.state == State::Ready && !change.options.postpone_cutover {
+            true => change.options.limits.window_closed((now_ms / 1000) as _),
+            false => None,
+        };
         let blockers = match Activity::of(change.state) {
             Some(Activity::Swapping) => swap::in_the_way(session, &change.table).await,
             _ => Vec::new(),
@@ -114,6 +123,8 @@ impl Facts {
             ledger,
             verification: verification::latest(session, id).await.map_err(store_error)?,
             shortage,
+            throttle,
+            cutover_waits,
             events: events.into_iter().map(happening).collect(),
             samples: sample::series(session, id).await.map_err(sql_error)?,
             blockers,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::judgement::{Asked, checks_get_other_names, judge};
-use super::{Context, agent, compensate, in_place, sql_error, store_error, whole};
+use super::{Context, agent, compensate, in_place, limits, sql_error, store_error, whole};
 use crate::cli::{Agent, Defer, Migrate, Strategy};
 use crate::engine::{self, Job, Until};
 use crate::error::{Error, Told};
@@ -32,7 +32,7 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
         }
         (None, Some(text)) => {
             let asked = Asked { text, database, table: migrate.table.as_deref() };
-            match begin(context, asked, options(migrate), migrate.strategy).await? {
+            match begin(context, asked, options(migrate)?, migrate.strategy).await? {
                 Some(id) => (id, None),
                 None => return Ok(()),
             }
@@ -107,6 +107,13 @@ async fn begin(
     mut options: Options,
     strategy: Strategy,
 ) -> Result<Option<u64>, Error> {
+    let timed = options.limits.cutover_between.is_some() || options.limits.force_cutover_after.is_some();
+    if strategy == Strategy::Instant && timed {
+        return Err(usage(
+            "--cutover-between and --force-cutover-after are for the swap of two tables, and --strategy instant has none: begin \
+             it when it may be made",
+        ));
+    }
     if let Some(read) = Whole::read(asked.text) {
         return whole::begin(context, asked, options, strategy, read).await;
     }
@@ -114,6 +121,7 @@ async fn begin(
         return Err(usage("--strategy instant has no cut-over that could be postponed"));
     }
     let mut session = context.session().await?;
+    limits::examine(context, &mut session, &options.limits).await?;
     let text = asked.text;
     let mut judged = judge(context, &mut session, asked).await?;
     let in_place = match strategy {
@@ -154,10 +162,9 @@ pub fn not_journaled(error: StoreError) -> Error {
 }
 
 /// How the change is to be made, as it was asked for.
-pub fn options(migrate: &Migrate) -> Options {
-    Options {
+pub fn options(migrate: &Migrate) -> Result<Options, Error> {
+    Ok(Options {
         batch_ms: u64::try_from(migrate.batch_time.as_millis()).unwrap_or(u64::MAX).max(1),
-        cutover_lock_timeout_s: migrate.cutover_lock_timeout.as_secs(),
         revert_window_s: migrate.revert_window.as_secs(),
         postpone_cutover: migrate.postpone_cutover,
         defer_indexes: match migrate.defer_indexes {
@@ -167,8 +174,9 @@ pub fn options(migrate: &Migrate) -> Options {
         },
         copy_threads: migrate.copy_threads,
         verify: !migrate.no_verify,
+        limits: migrate.limits.limits()?,
         ..Options::default()
-    }
+    })
 }
 
 /// Whatever keeps the stream may be away, or paused, for no longer than the server keeps its binlogs.

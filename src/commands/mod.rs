@@ -6,11 +6,13 @@ mod compensate;
 mod facts;
 mod in_place;
 mod judgement;
+mod limits;
 mod list;
 mod losses;
 mod migrate;
 mod plan;
 mod report;
+mod set;
 mod status;
 mod verify;
 mod whole;
@@ -64,6 +66,7 @@ pub async fn run(cli: Cli, printer: Arc<Printer>, stop: watch::Receiver<bool>) -
         Command::Resume(id) => asking::run(&context, id.id, Verb::Resume).await,
         Command::Agent(options) => agent::run(&context, options).await,
         Command::Verify(options) => verify::run(&context, options).await,
+        Command::Set(options) => set::run(&context, options).await,
         Command::Losses(options) => losses::run(&context, options).await,
         Command::List(options) => list::run(&context, options).await,
         Command::Status(options) => status::run(&context, options).await,

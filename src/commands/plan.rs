@@ -7,7 +7,7 @@ mod whole;
 use std::time::Duration;
 
 use super::judgement::{Asked, Judgement, Trial, checks_get_other_names, judge, refused_for};
-use super::{Context, migrate, sql_error};
+use super::{Context, limits, migrate, sql_error};
 use crate::cli::{Agent, Plan};
 use crate::engine;
 use crate::error::{Error, Told};
@@ -38,10 +38,12 @@ pub async fn run(context: &Context, plan: &Plan, database: Option<&str>) -> Resu
         ));
     };
     let mut session = context.session().await?;
+    let options = migrate::options(&plan.migrate)?;
+    limits::examine(context, &mut session, &options.limits).await?;
     let asked = Asked { text, database, table: plan.migrate.table.as_deref() };
     let mut report = match Whole::read(text) {
-        Some(read) => whole::report(context, &mut session, plan, asked, read).await?,
-        None => altered(context, &mut session, plan, asked).await?,
+        Some(read) => whole::report(context, &mut session, (plan, &options), asked, read).await?,
+        None => altered(context, &mut session, (plan, &options), asked).await?,
     };
     report.failed = gate::failed(plan, &report);
     context.printer.plan(&report);
@@ -55,7 +57,7 @@ pub async fn run(context: &Context, plan: &Plan, database: Option<&str>) -> Resu
 async fn altered(
     context: &Context,
     session: &mut Session,
-    plan: &Plan,
+    (plan, options): (&Plan, &Options),
     asked: Asked<'_>,
 ) -> Result<PlanReport, Error> {
     let mut judged = judge(context, session, asked).await?;
@@ -67,7 +69,7 @@ async fn altered(
         agent: agent(plan.migrate.agent),
         ..PlanReport::default()
     };
-    let looked = look(context, session, plan, &judged, &mut report).await;
+    let looked = look(context, session, (plan, options), &judged, &mut report).await;
     judged.clear(session).await?;
     looked.map_err(sql_error)?;
     Ok(report)
@@ -92,7 +94,7 @@ fn agent(agent: Agent) -> &'static str {
 async fn look(
     context: &Context,
     session: &mut Session,
-    plan: &Plan,
+    (plan, options): (&Plan, &Options),
     judged: &Judgement,
     report: &mut PlanReport,
 ) -> Result<(), SqlError> {
@@ -106,13 +108,13 @@ async fn look(
     report.binlogs_kept_s = Some(retention::kept_s(session).await?);
     look_for_holders(session, table, report).await;
     match &judged.trial {
-        Some(trial) => look_at_trial(context, session, plan, judged, (table, size, trial), report).await?,
+        Some(trial) => look_at_trial(context, session, options, judged, (table, size, trial), report).await?,
         None => report.unknown.push(
             "what the statement makes, how long it takes and what a revert brings: it could not be tried"
                 .into(),
         ),
     }
-    warn(plan, report);
+    warn(plan, options, report);
     Ok(())
 }
 
@@ -131,7 +133,7 @@ async fn look_for_holders(session: &mut Session, table: &Table, report: &mut Pla
 async fn look_at_trial(
     context: &Context,
     session: &mut Session,
-    plan: &Plan,
+    options: &Options,
     judged: &Judgement,
     (table, size, trial): (&Table, Size, &Trial),
     report: &mut PlanReport,
@@ -150,13 +152,12 @@ async fn look_at_trial(
     report.revert = Some(Report::of(mapping));
     let forward = Statements::new(mapping.forward(), table.name.clone(), trial.after.name.clone());
     report.rows = rows(session, mapping, &forward, trial, report).await?;
-    let options = migrate::options(&plan.migrate);
-    let keys = choose_indexes(session, table, trial, &options, report).await?;
+    let keys = choose_indexes(session, table, trial, options, report).await?;
     look_at_disk(context, session, &forward, (size, &keys), report).await?;
     if trial.misfits {
         report.unknown.push("how long it takes: rows do not fit the new definition".into());
     } else {
-        look_at_time(context, session, &forward, (table, trial), &options, keys, report).await?;
+        look_at_time(context, session, &forward, (table, trial), options, keys, report).await?;
     }
     look_at_freeze(context, session, trial, report).await
 }
@@ -338,7 +339,7 @@ async fn look_at_disk(
     Ok(())
 }
 
-fn warn(plan: &Plan, report: &mut PlanReport) {
+fn warn(plan: &Plan, options: &Options, report: &mut PlanReport) {
     let folders: Vec<(Option<u64>, &Folder)> = report.disk.iter().map(|d| (d.bytes, &d.folder)).collect();
     for (i, (_, folder)) in folders.iter().enumerate() {
         let Some(room) = folder.room else { continue };
@@ -351,7 +352,7 @@ fn warn(plan: &Plan, report: &mut PlanReport) {
             report.warnings.push(format!("there may not be room enough on the disk of {}", folder.path));
         }
     }
-    warn_of_holder(plan, report);
+    warn_of_holder(options, report);
     let Some(Some(kept_s)) = report.binlogs_kept_s else { return };
     let seconds = |s| duration(Duration::from_secs(s));
     if report.duration.is_some_and(|duration| duration.high > kept_s as f64) {
@@ -370,9 +371,9 @@ fn warn(plan: &Plan, report: &mut PlanReport) {
     }
 }
 
-fn warn_of_holder(plan: &Plan, report: &mut PlanReport) {
+fn warn_of_holder(options: &Options, report: &mut PlanReport) {
     if let Some(longest) = report.holders.as_ref().and_then(|holders| holders.0.first())
-        && longest.seconds >= plan.migrate.cutover_lock_timeout.as_secs()
+        && longest.seconds >= options.limits.cutover_lock_timeout.as_secs()
     {
         report.warnings.push(format!(
             "connection {} holds the table for longer than an attempt waits: it would be tried again until that ends",

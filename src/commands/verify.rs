@@ -12,7 +12,7 @@ use crate::cli::VerifyOptions;
 use crate::engine::{self, Job, Until};
 use crate::error::{Error, Told};
 use crate::journal::record::Change;
-use crate::journal::store::StoreError;
+use crate::journal::store::{StoreError, Wish};
 use crate::journal::verification;
 use crate::lifecycle::event::{Event, Verb};
 use crate::lifecycle::notice::Notice;
@@ -42,7 +42,8 @@ async fn ask(
     id: u64,
     verb: Verb,
 ) -> Result<Option<Verification>, Error> {
-    let Some((request, answer)) = answer_of_owner(context, session, id, verb).await? else { return Ok(None) };
+    let wish = Wish { verb: verb.name(), argument: None };
+    let Some((request, answer)) = answer_of_owner(context, session, id, wish).await? else { return Ok(None) };
     if !answer.granted {
         return Err(refused(verb, &answer.why, &answer.advice));
     }

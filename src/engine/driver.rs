@@ -18,13 +18,14 @@ use super::trouble::Trouble;
 use super::{Job, Until};
 use crate::error::{Error, Told};
 use crate::journal::fence::{self, FenceError, Ownership};
-use crate::journal::record::{Answer, Change};
-use crate::journal::store::{self, Note};
+use crate::journal::record::{Answer, Change, Request};
+use crate::journal::store::{self, Note, SET};
 use crate::journal::verification;
 use crate::lifecycle::event::{Event, Verb};
 use crate::lifecycle::notice::{Freeze, Notice};
 use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::step::{Refusal, step};
+use crate::lifecycle::throttle::limits::Limit;
 use crate::lifecycle::verification::{Outcome, named};
 use crate::mysql::{indexes, losses, preflight, shadow};
 use crate::schema::statement::Alter;
@@ -164,7 +165,8 @@ fn noting(verb: Verb, state: State) -> Note {
         other => Some(other == Verb::Pause),
     };
     let reason = (verb == Verb::Resume && state == State::CatchingUp).then_some(None);
-    Note { paused, accept_parked, reason, ..Note::default() }
+    let cutover_now = (verb == Verb::Cutover).then_some(true);
+    Note { paused, accept_parked, cutover_now, reason, ..Note::default() }
 }
 
 fn at_the_end(change: Change, ask: Option<Verb>) -> Result<Change, Halt> {
@@ -194,6 +196,10 @@ pub(super) struct Driver<'a> {
     verified: bool,
     /// When to verify without being asked.
     verify_at: Option<Instant>,
+    /// Since the first attempt to swap that missed.
+    pub(super) missed: Option<Instant>,
+    /// How often the operator wanted replicas to be looked for anew.
+    anew: u32,
 }
 
 /// A verification that someone wants.
@@ -229,7 +235,8 @@ impl<'a> Driver<'a> {
         change: Change,
     ) -> Self {
         let (wanted, verifying, verified, verify_at) = (None, false, false, None);
-        Self { job, gauges, session, ownership, change, wanted, verifying, verified, verify_at }
+        let (missed, anew) = (None, 0);
+        Self { job, gauges, session, ownership, change, wanted, verifying, verified, verify_at, missed, anew }
     }
 
     async fn drive(&mut self, ask: &mut Option<Verb>) -> Result<(), Halt> {
@@ -295,9 +302,30 @@ impl<'a> Driver<'a> {
         let state = self.change.state;
         match self.job.until {
             Until::Asked => self.wanted.is_none(),
-            Until::Settled => state.settled(),
+            // What waits for its window is swapped without being asked again.
+            Until::Settled => state.settled() && !self.awaits_window(),
             Until::Ended => state.ended() || state == State::Expired,
         }
+    }
+
+    pub(super) fn awaits_window(&self) -> bool {
+        self.change.state == State::Ready && !self.change.options.postpone_cutover
+    }
+
+    /// Until a window for the first swap opens, and what the windows are. `None`: it may be made now.
+    pub(super) async fn window_closed(&mut self) -> Result<Option<(Duration, String)>, Halt> {
+        let options = &self.change.options;
+        if options.cutover_now || options.limits.cutover_between.is_none() {
+            return Ok(None);
+        }
+        let now = store::now_s(&mut self.session).await?;
+        Ok(self.change.options.limits.window_closed(now))
+    }
+
+    /// Whether applications that keep the table from being locked are ended now.
+    pub(super) fn forces(&self) -> bool {
+        let force = self.change.options.limits.force_cutover_after;
+        self.missed.zip(force).is_some_and(|(missed, after)| missed.elapsed() >= after)
     }
 
     pub(super) fn tell(&self, notice: Notice) {
@@ -422,6 +450,7 @@ impl<'a> Driver<'a> {
     async fn move_rows(&mut self) -> Result<(), Halt> {
         let mut line = Line::open(self.job, &self.change, &self.ownership, self.gauges).await?;
         while !self.done() {
+            line.renew(&self.change, self.anew);
             let result = match self.change.state {
                 _ if self.change.paused => self.stand_still(&mut line).await,
                 _ if self.wanted.is_some() => self.verify_as_wanted(&mut line).await,
@@ -452,6 +481,7 @@ impl<'a> Driver<'a> {
     /// Nothing moves. Ends by a request or by being stopped.
     async fn stand_still(&mut self, line: &mut Line) -> Result<(), Halt> {
         self.tell(Notice::Paused);
+        line.rest().await?;
         if self.change.state == State::Indexing {
             indexes::stop(&mut line.control, line.sides.mark()).await?;
         }
@@ -479,7 +509,7 @@ impl<'a> Driver<'a> {
         if self.change.options.verify && !self.verified {
             return self.verify_first(line).await;
         }
-        let postponed = self.change.options.postpone_cutover;
+        let postponed = self.change.options.postpone_cutover || self.window_closed().await?.is_some();
         self.happens(&Event::CloseBehind { postponed }, Note::default()).await
     }
 
@@ -487,6 +517,7 @@ impl<'a> Driver<'a> {
     /// stream for others keeps it, and everyone else ends.
     async fn verify_first(&mut self, line: &mut Line) -> Result<(), Halt> {
         while self.change.reason.is_some() && self.job.until == Until::Ended {
+            line.leave().await?;
             line.follow().await?;
         }
         let state = self.change.state;
@@ -520,13 +551,14 @@ impl<'a> Driver<'a> {
     /// Compares the two tables. Ends early if a wish is granted that changes where the change stands.
     async fn verify(&mut self, line: &mut Line, wanted: Wanted) -> Result<(), Halt> {
         let state = self.change.state;
-        line.change = self.change.clone();
         let mut pass = line.begin_verification(wanted.repair, wanted.request).await?;
         self.verifying = true;
         let result = loop {
             match line.verify(&mut pass).await {
                 Err(Trouble::Asked) => match self.answer().await {
-                    Ok(()) if self.change.state == state && !self.change.paused => {}
+                    Ok(()) if self.change.state == state && !self.change.paused => {
+                        line.renew(&self.change, self.anew);
+                    }
                     answered => break answered,
                 },
                 other => break other.map_err(Halt::from),
@@ -547,9 +579,17 @@ impl<'a> Driver<'a> {
         if line.sides.serving == to {
             return self.happens(&Event::Serves(to), Note::default()).await;
         }
+        let first = self.change.state == State::CuttingOver;
         let mut pause = SWAP_PAUSE_FIRST;
+        let mut told: Option<(Instant, Vec<u64>)> = None;
         loop {
             line.come_close().await?;
+            if first {
+                line.leave().await?;
+                if self.window_closed().await?.is_some() {
+                    return self.happens(&Event::SwapMissed, Note::default()).await;
+                }
+            }
             let accept_parked = self.change.options.accept_parked;
             if to == Serving::Old && !accept_parked {
                 line.retry_parked().await?;
@@ -557,20 +597,32 @@ impl<'a> Driver<'a> {
                     return self.take_back(Verb::Revert, no, Note::default()).await;
                 }
             }
-            match line.swap(accept_parked).await? {
+            let (why, blockers, unnoticed) = match line.swap(accept_parked, self.forces()).await? {
                 Attempt::Swapped(freeze) => {
+                    self.missed = None;
                     self.swapped(to, freeze).await?;
-                    return Ok(line.turn().await?);
+                    line.turn().await?;
+                    return Ok(line.rest().await?);
                 }
-                Attempt::Missed { why, blockers } => {
-                    let (kind, again_in_s) = (self.change.options.kind, pause.as_secs_f64());
-                    let detail = json!({ "why": why, "blockers": blockers, "again_in_s": again_in_s });
-                    store::record_event(&mut self.session, self.change.id, "swap_missed", &detail).await?;
-                    self.tell(Notice::SwapMissed { kind, why, blockers, again_in_s });
-                }
+                Attempt::Missed { why, blockers, unnoticed } => (why, blockers, unnoticed),
+            };
+            self.missed.get_or_insert_with(Instant::now);
+            // Whom nobody was made to wait for is looked at again soon; what stalled the application is not.
+            let again = if unnoticed { SWAP_PAUSE_FIRST } else { pause };
+            let connections: Vec<u64> = blockers.iter().map(|blocker| blocker.connection).collect();
+            let known =
+                told.as_ref().is_some_and(|(at, who)| at.elapsed() < SWAP_PAUSE_MAX && *who == connections);
+            if !unnoticed || !known {
+                told = Some((Instant::now(), connections));
+                let (kind, again_in_s) = (self.change.options.kind, again.as_secs_f64());
+                let detail = json!({ "why": why, "blockers": blockers, "again_in_s": again_in_s });
+                store::record_event(&mut self.session, self.change.id, "swap_missed", &detail).await?;
+                self.tell(Notice::SwapMissed { kind, why, blockers, again_in_s });
             }
-            line.follow_for(pause).await?;
-            pause = (pause * 2).min(SWAP_PAUSE_MAX);
+            line.follow_for(again).await?;
+            if !unnoticed {
+                pause = (pause * 2).min(SWAP_PAUSE_MAX);
+            }
         }
     }
 
@@ -600,6 +652,23 @@ impl<'a> Driver<'a> {
 
     /// Keeps the shadow current until something is asked or the window ends.
     async fn follow(&mut self, line: &mut Line) -> Result<(), Halt> {
+        if self.change.state != State::Ready {
+            line.rest().await?;
+        }
+        self.tell_of_window().await?;
+        self.follow_on(line).await
+    }
+
+    pub(super) async fn tell_of_window(&mut self) -> Result<(), Halt> {
+        if self.awaits_window()
+            && let Some((wait, windows)) = self.window_closed().await?
+        {
+            self.tell(Notice::CutoverWaits { windows, opens_in_s: wait.as_secs() });
+        }
+        Ok(())
+    }
+
+    async fn follow_on(&mut self, line: &mut Line) -> Result<(), Halt> {
         line.catch_up_with_server().await?;
         if self.change.reason.is_some() {
             // What stood in the way is gone.
@@ -610,6 +679,9 @@ impl<'a> Driver<'a> {
         }
         let mut checked = Instant::now();
         loop {
+            if self.change.state == State::Ready {
+                line.leave().await?;
+            }
             line.follow().await?;
             if self.verify_at.is_some_and(|at| Instant::now() >= at) {
                 return self.verify(line, Wanted::default()).await;
@@ -617,6 +689,9 @@ impl<'a> Driver<'a> {
             if checked.elapsed() >= WINDOW_CHECK {
                 checked = Instant::now();
                 self.reload().await?;
+                if self.awaits_window() && self.window_closed().await?.is_none() {
+                    return self.happens(&Event::CutoverDue, Note::default()).await;
+                }
                 if self.change.window_over {
                     return self.happens(&Event::WindowEnded, Note::default()).await;
                 }
@@ -630,6 +705,7 @@ impl<'a> Driver<'a> {
             return Ok(());
         };
         let (answer, verb) = match Verb::parse(&request.verb) {
+            None if request.verb == SET => (self.set(&request).await?, None),
             Some(verb) => match self.wish(verb).await {
                 Ok(()) => (Answer { granted: true, why: String::new(), advice: String::new() }, Some(verb)),
                 Err(Halt::Refused(no)) => {
@@ -655,6 +731,30 @@ impl<'a> Driver<'a> {
             self.tell(Notice::Asked { verb, by: request.asked_by, granted: answer.granted });
         }
         Ok(())
+    }
+
+    /// Takes other limits, for the rest of the change.
+    async fn set(&mut self, request: &Request) -> Result<Answer, Halt> {
+        let settings = request.argument.as_deref().unwrap_or_default();
+        let settings: Vec<String> = serde_json::from_str(settings).unwrap_or_default();
+        let limits = match self.change.options.limits.with(&settings) {
+            Ok(limits) => limits,
+            Err(why) => {
+                let advice = "use the same version of rsc everywhere".into();
+                return Ok(Answer { granted: false, why, advice });
+            }
+        };
+        let note = Note { limits: Some(limits), ..Note::default() };
+        let state = self.change.state;
+        store::save(&mut self.session, self.ownership.fence, &self.change, state, &note).await?;
+        self.change = load(&mut self.session, self.change.id).await?;
+        store::record_event(&mut self.session, self.change.id, SET, &json!({ "limits": settings })).await?;
+        let replicas = Limit::Replicas.name();
+        if settings.iter().any(|setting| setting.trim_start_matches("--").starts_with(replicas)) {
+            self.anew += 1;
+        }
+        self.tell(Notice::LimitsSet { by: request.asked_by.clone(), settings });
+        Ok(Answer { granted: true, why: String::new(), advice: String::new() })
     }
 
     /// A reason that does not go away. Before the first swap the change fails and is cleaned up. After it the

@@ -65,7 +65,12 @@ impl Gauges {
                 let leaves_it = matches!(verb, Verb::Pause | Verb::Verify | Verb::VerifyRepairing);
                 seen.paused &= leaves_it;
             }
+            Notice::Throttled { reasons, .. } => seen.throttled = Some(reasons.join("; ")),
+            Notice::Unthrottled { .. } => seen.throttled = None,
             Notice::Asked { .. }
+            | Notice::CutoverWaits { .. }
+            | Notice::Killed(_)
+            | Notice::LimitsSet { .. }
             | Notice::Made { .. }
             | Notice::Behind { .. }
             | Notice::Swapped { .. }

@@ -88,7 +88,7 @@ impl Driver<'_> {
 
     /// Returns how long writers waited, in milliseconds; `None` if the table was in use.
     async fn attempt_in_place(&mut self, pause: Duration) -> Result<Option<f64>, Halt> {
-        let patience = self.change.options.cutover_lock_timeout_s;
+        let patience = self.change.options.limits.cutover_lock_timeout.as_secs();
         let table = self.change.table.clone();
         let found = blockers(&mut self.session, &table).await;
         let long: Vec<_> = found.into_iter().filter(|b| b.seconds > patience).collect();

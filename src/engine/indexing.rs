@@ -93,6 +93,8 @@ impl Line {
         loop {
             self.breathe().await?;
             self.wait_for_earlier_build().await?;
+            // Once begun, a build is not stopped: all that it has done would be lost.
+            self.leave().await?;
             self.sides = Sides::look(&mut self.control, &self.change).await?;
             if self.sides.missing.is_empty() {
                 return Ok(());

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::gauges::Gauges;
+use super::held::Held;
 use super::sides::Sides;
+use super::throttle::Throttle;
 use super::trouble::Trouble;
 use super::verify::Touched;
 use super::{Job, Onlooker};
@@ -25,7 +27,7 @@ use crate::rows::coverage::Coverage;
 use crate::rows::gtid_set::{GtidSet, Source};
 use crate::rows::key_range::Frontier;
 use crate::rows::pacing::Pacing;
-use crate::session::{Session, SqlError, number};
+use crate::session::{Session, SqlError};
 use crate::settings::Server;
 
 /// Keys and rows that a window holds at most.
@@ -136,6 +138,12 @@ pub struct Line {
     noticed_at: Instant,
     /// When to look whether binlogs run short.
     binlogs_next: Instant,
+    binlogs_short: bool,
+    /// While there is something that could be throttled.
+    pub throttle: Option<Throttle>,
+    pub held: Option<Held>,
+    /// The stream goes on, whatever throttles.
+    pub hurried: bool,
 }
 
 impl Line {
@@ -197,6 +205,10 @@ impl Line {
             asked_at: now,
             noticed_at: now.checked_sub(NOTICE_EVERY).unwrap_or(now),
             binlogs_next: now,
+            binlogs_short: false,
+            throttle: None,
+            held: None,
+            hurried: false,
         };
         // Whoever swapped may have been killed just after it.
         line.renew_ledger().await?;
@@ -274,33 +286,29 @@ impl Line {
         // Nothing yet, or nobody can tell: then from now on.
         match stream::oldest_needed(&self.server, &self.position).await {
             Ok(Some(time)) => Ok(time),
-            Ok(None) | Err(_) => self.now().await,
+            Ok(None) | Err(_) => Ok(store::now_s(&mut self.control).await?),
         }
     }
 
-    /// Warns while there is time: what the stream needs next may be purged before it gets there.
-    pub async fn look_after_binlogs(&mut self, needed_since: u64) -> Result<(), Trouble> {
+    /// Warns while there is time: what the stream needs next may be purged before it gets there. Returns whether that is so.
+    pub async fn look_after_binlogs(&mut self, needed_since: u64) -> Result<bool, Trouble> {
         if Instant::now() < self.binlogs_next {
-            return Ok(());
+            return Ok(self.binlogs_short);
         }
         self.binlogs_next = Instant::now() + BINLOGS_LOOK;
         let kept_s = retention::kept_s(&mut self.control).await?;
-        if let Some(shortage) = shortage(self.now().await?, needed_since, kept_s) {
+        let short = shortage(store::now_s(&mut self.control).await?, needed_since, kept_s);
+        self.binlogs_short = short.is_some();
+        if let Some(shortage) = short {
             self.binlogs_next = Instant::now() + BINLOGS_WARNED;
             self.tell(Notice::BinlogsShort(shortage));
         }
-        Ok(())
+        Ok(self.binlogs_short)
     }
 
     /// How far the last event is behind the server's clock, in seconds.
     pub async fn behind(&mut self) -> Result<u64, Trouble> {
         let event = u64::from(self.reader.event_time());
-        Ok(if event == 0 { 0 } else { self.now().await?.saturating_sub(event) })
-    }
-
-    /// The server's clock.
-    async fn now(&mut self) -> Result<u64, Trouble> {
-        let row = self.control.first("SELECT UNIX_TIMESTAMP()").await?;
-        Ok(row.and_then(|row| number(&row, 0)).unwrap_or(0))
+        Ok(if event == 0 { 0 } else { store::now_s(&mut self.control).await?.saturating_sub(event) })
     }
 }

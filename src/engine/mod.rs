@@ -2,9 +2,10 @@
 //!
 //! `driver` takes the state from the journal, does the work of that state, and lets
 //! [`step`](crate::lifecycle::step::step) choose the next. `line` holds the connections while rows move,
-//! `in_place` lets the server do it, `whole` gives a table that comes or goes its other name, `rounds` copies and catches
-//! up, `indexing` builds what was left off, `verify` compares the tables, `swap` exchanges them. `sampling` puts on record
-//! what `gauges` show, for people. Whoever has a change's id can [`run`] it: the
+//! `in_place` lets the server do it, `whole` gives a table that comes or goes its other name, `rounds` copies and catches up,
+//! `indexing` builds what was left off, `verify` compares the tables, `swap` exchanges them; `throttle` looks whether all that
+//! may go on, and `held` waits while it may not. `sampling` puts on record what `gauges` show, for people. Whoever has a
+//! change's id can [`run`] it: the
 //! command that started it, a later command, or a long-lived agent. Nothing is handed from one to the next but
 //! what is on the server.
 
@@ -12,6 +13,7 @@ mod backoff;
 mod driver;
 mod gauges;
 mod halt;
+mod held;
 mod in_place;
 mod indexing;
 mod line;
@@ -20,9 +22,11 @@ mod rounds;
 mod sampling;
 pub mod sides;
 mod swap;
+mod throttle;
 mod trouble;
 mod verify;
 mod wait;
+mod waiting;
 pub mod whole;
 
 use std::sync::Arc;

@@ -62,6 +62,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(10);
 const CONFLICTS_MAX: u32 = 5;
 /// Between two times that parked rows are tried.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
+/// Whether a rest is over is looked at so often.
+const NAP: Duration = Duration::from_millis(5);
 /// A catch-up that takes no longer than this leaves little to do under the lock.
 const CLOSE: Duration = Duration::from_millis(500);
 
@@ -88,6 +90,24 @@ struct Ended {
     took: Duration,
 }
 
+/// Places in which no batch is copied for a while, as the operator wants the copy to be nice.
+#[derive(Default)]
+struct Resting(Vec<Instant>);
+
+impl Resting {
+    fn after(&mut self, rest: Duration) {
+        if !rest.is_zero() {
+            self.0.push(Instant::now() + rest);
+        }
+    }
+
+    fn places(&mut self) -> usize {
+        let now = Instant::now();
+        self.0.retain(|until| *until > now);
+        self.0.len()
+    }
+}
+
 impl Until<'_> {
     /// What is yet to come before it is met. Kept instead of asked for: a set of transactions may have thousands of holes,
     /// and the stream thousands of transactions a second.
@@ -105,7 +125,7 @@ impl Line {
         // Batches of an earlier run may have rows from after the position.
         self.catch_up_with_server().await?;
         while !self.coverage.complete() {
-            self.breathe().await?;
+            self.leave().await?;
             self.round().await?;
         }
         Ok(())
@@ -141,22 +161,27 @@ impl Line {
         let mut next: Option<Batch> = None;
         let mut failed: Option<(Batch, Trouble)> = None;
         let mut end = None;
+        let mut resting = Resting::default();
         loop {
             // Whoever asks waits for the batches that have begun, and not for the round.
             if end.is_none() {
                 end = self.breathe().await.err();
             }
-            let over = end.is_some() || failed.is_some() || started.elapsed() >= ROUND;
+            let over = end.is_some() || failed.is_some() || started.elapsed() >= ROUND || self.throttled();
             if !over && next.is_none() {
                 // While others are being copied.
                 (next, gap) = self.cut(&statements, gap).await?;
             }
             if !over
-                && running.len() < at_once
+                && running.len() + resting.places() < at_once
                 && let Some(batch) = next.take()
             {
                 self.exact = false;
                 self.begin(&mut running, &statements, batch).await?;
+                continue;
+            }
+            if !over && running.is_empty() && next.is_some() {
+                tokio::time::sleep(NAP).await;
                 continue;
             }
             let Some(ended) = running.join_next().await else {
@@ -165,6 +190,7 @@ impl Line {
             let Ended { session, batch, result, took } =
                 ended.map_err(|e| Trouble::Lost(format!("a copy batch came to no end: {e}")))?;
             self.copiers.push(session);
+            resting.after(self.change.options.limits.rest(took));
             match result.map_err(Trouble::from) {
                 Ok(rows) => {
                     self.copied += rows;
@@ -310,7 +336,10 @@ impl Line {
 
     async fn catch_up(&mut self, target: &GtidSet) -> Result<(), Trouble> {
         while !self.position.contains_set(target) {
-            self.breathe().await?;
+            match self.stream_waits() {
+                true => self.leave().await?,
+                false => self.breathe().await?,
+            }
             self.careful_window(Until::Reached(target)).await?;
             let behind = self.behind().await?;
             if behind > 1 {

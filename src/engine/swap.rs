@@ -21,10 +21,12 @@ use std::time::{Duration, Instant};
 use super::line::Line;
 use super::trouble::Trouble;
 use crate::journal::store;
-use crate::lifecycle::notice::{Blocker, Freeze};
+use crate::lifecycle::notice::{Blocker, Freeze, Notice};
 use crate::mysql::apply::CommitAt;
 use crate::mysql::inspect;
-use crate::mysql::swap::{Swap, blockers};
+use crate::mysql::swap::{self, Swap, blockers};
+use crate::schema::table::TableName;
+use crate::session::{Session, SqlError};
 
 /// The application is not made to wait longer than this for the last of the stream. Below
 /// [`IDLE_MAX_S`](crate::mysql::swap::IDLE_MAX_S).
@@ -36,27 +38,36 @@ pub enum Attempt {
     Missed {
         why: String,
         blockers: Vec<Blocker>,
+        /// Somebody was seen before the locks were asked for, so nobody was made to wait.
+        unnoticed: bool,
     },
 }
 
 impl Line {
-    /// Tries once to swap. When it has happened, and is on record, the stream is to be [turned](Line::turn).
-    pub async fn swap(&mut self, accept_parked: bool) -> Result<Attempt, Trouble> {
+    /// Tries once to swap. When it has happened, and is on record, the stream is to be [turned](Line::turn). With `force`,
+    /// applications that keep the table from being locked are ended.
+    pub async fn swap(&mut self, accept_parked: bool, force: bool) -> Result<Attempt, Trouble> {
         let swap = self.sides.swap(self.change.id);
-        if let Some(attempt) = self.someone_in_the_way(&swap).await? {
-            return Ok(attempt);
+        let mut in_the_way = self.someone_in_the_way(&swap).await;
+        if force {
+            let applications = in_the_way.extract_if(.., |blocker| blocker.application).collect();
+            self.end(applications).await?;
+        }
+        if !in_the_way.is_empty() {
+            let why = "a long transaction is using the table".into();
+            return Ok(Attempt::Missed { why, blockers: in_the_way, unnoticed: true });
         }
         self.raise_auto_increment(&swap).await?;
         self.catch_up_with_server().await?;
         self.gauges.locking(true);
-        let attempt = self.attempt(&swap, accept_parked).await;
+        let attempt = self.attempt(&swap, accept_parked, force).await;
         self.gauges.locking(false);
         attempt
     }
 
-    async fn attempt(&mut self, swap: &Swap, accept_parked: bool) -> Result<Attempt, Trouble> {
+    async fn attempt(&mut self, swap: &Swap, accept_parked: bool, force: bool) -> Result<Attempt, Trouble> {
         let asked = Instant::now();
-        match self.lock(swap).await {
+        match self.lock(swap, force).await {
             Ok(()) => {}
             Err(Trouble::Locked(_)) => {
                 swap.relax(self.applier.session()).await?;
@@ -81,9 +92,22 @@ impl Line {
         }
     }
 
-    async fn lock(&mut self, swap: &Swap) -> Result<(), Trouble> {
-        let seconds = self.change.options.cutover_lock_timeout_s;
-        swap.lock(self.applier.session(), seconds).await.map_err(Trouble::from)
+    async fn lock(&mut self, swap: &Swap, force: bool) -> Result<(), Trouble> {
+        let patience = self.change.options.limits.cutover_lock_timeout;
+        let lock = swap.lock(self.applier.session(), patience.as_secs());
+        let at = Contended { change: self.change.id, table: &swap.live, patience, force };
+        let (locked, ended) = at.lock(&mut self.control, lock).await?;
+        for blocker in ended {
+            self.tell(Notice::Killed(blocker));
+        }
+        locked.map_err(Trouble::from)
+    }
+
+    async fn end(&mut self, holders: Vec<Blocker>) -> Result<(), Trouble> {
+        for blocker in end(&mut self.control, self.change.id, holders).await? {
+            self.tell(Notice::Killed(blocker));
+        }
+        Ok(())
     }
 
     async fn under_lock(&mut self, swap: &Swap, accept_parked: bool) -> Result<Freeze, Trouble> {
@@ -115,22 +139,16 @@ impl Line {
     }
 
     /// A stalled attempt to lock stalls the application as well, so one that must fail is not made.
-    async fn someone_in_the_way(&mut self, swap: &Swap) -> Result<Option<Attempt>, Trouble> {
-        let patience = self.change.options.cutover_lock_timeout_s;
-        let found: Vec<Blocker> = blockers(&mut self.control, &swap.live)
-            .await
-            .into_iter()
-            .filter(|b| b.seconds > patience)
-            .collect();
-        Ok((!found.is_empty()).then(|| Attempt::Missed {
-            why: "a long transaction is using the table".into(),
-            blockers: found,
-        }))
+    async fn someone_in_the_way(&mut self, swap: &Swap) -> Vec<Blocker> {
+        let patience = self.change.options.limits.cutover_lock_timeout.as_secs();
+        let mut found = blockers(&mut self.control, &swap.live).await;
+        found.retain(|blocker| blocker.seconds >= patience);
+        found
     }
 
     async fn missed(&mut self, swap: &Swap, why: String) -> Result<Attempt, Trouble> {
         let found = blockers(&mut self.control, &swap.live).await;
-        Ok(Attempt::Missed { why, blockers: found })
+        Ok(Attempt::Missed { why, blockers: found, unnoticed: false })
     }
 
     async fn after_failure(&mut self, swap: &Swap, trouble: Trouble) -> Result<Attempt, Trouble> {
@@ -179,6 +197,55 @@ impl Line {
         self.reader.watch(self.sides.watched());
         self.renew_ledger().await
     }
+}
+
+/// A table that is to be locked though others use it.
+pub(super) struct Contended<'a> {
+    pub change: u64,
+    pub table: &'a TableName,
+    pub patience: Duration,
+    /// Applications that keep it from being locked are ended.
+    pub force: bool,
+}
+
+impl Contended<'_> {
+    /// Waits for the lock; also returns who was ended for it.
+    ///
+    /// Who begins after the locks were asked for waits for them. So whoever still has the table after half of the time
+    /// had it before, and is what the locks, and all others, wait for.
+    pub async fn lock(
+        &self,
+        control: &mut Session,
+        lock: impl Future<Output = Result<(), SqlError>>,
+    ) -> Result<(Result<(), SqlError>, Vec<Blocker>), Trouble> {
+        let mut lock = Box::pin(lock);
+        if !self.force {
+            return Ok((lock.await, Vec::new()));
+        }
+        if let Ok(locked) = tokio::time::timeout(self.patience / 2, &mut lock).await {
+            return Ok((locked, Vec::new()));
+        }
+        let holders = blockers(control, self.table).await;
+        let (ended, locked) = tokio::join!(end(control, self.change, holders), &mut lock);
+        Ok((locked, ended?))
+    }
+}
+
+/// Ends those of applications, each on record before; returns those that were.
+pub(super) async fn end(
+    session: &mut Session,
+    change: u64,
+    holders: Vec<Blocker>,
+) -> Result<Vec<Blocker>, Trouble> {
+    let mut ended = Vec::new();
+    for blocker in holders.into_iter().filter(|blocker| blocker.application) {
+        let detail = serde_json::to_value(&blocker).unwrap_or_default();
+        store::record_event(session, change, "killed", &detail).await?;
+        if swap::kill(session, &blocker).await? {
+            ended.push(blocker);
+        }
+    }
+    Ok(ended)
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -246,12 +246,14 @@ impl Line {
         };
         self.catch_up_with_server().await?;
         while !pass.ended {
-            self.breathe().await?;
+            self.leave().await?;
+            let began = Instant::now();
             self.range(&mut examiner, pass, ordered).await?;
             if let Some(reached) = pass.reached() {
                 verification::reach(&mut self.control, self.fence, pass.result.id, &reached).await?;
                 pass.reached_at = Some(Instant::now());
             }
+            self.follow_for(self.change.options.limits.rest(began.elapsed())).await?;
             let (rows, estimate) = (pass.result.rows, self.change.rows_estimate.max(self.copied));
             if !pass.ended && pass.began.elapsed() > TOLD_AFTER {
                 self.tell_now_and_then(|| Notice::Verifying { rows, estimate: estimate.max(rows) });

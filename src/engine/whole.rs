@@ -46,13 +46,13 @@ use std::time::{Duration, Instant};
 use super::driver::{Driver, SWAP_PAUSE_FIRST, SWAP_PAUSE_MAX, WINDOW_CHECK};
 use super::halt::Halt;
 use super::sides::{definition, mark};
-use super::swap::Attempt;
+use super::swap::{Attempt, Contended, end};
 use super::trouble::Trouble;
 use crate::error::Told;
 use crate::journal::record::Change;
 use crate::journal::store::{self, Note};
 use crate::lifecycle::event::{Event, Verb};
-use crate::lifecycle::notice::{Freeze, Notice};
+use crate::lifecycle::notice::{Blocker, Freeze, Notice};
 use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::step::Refusal;
 use crate::mysql::foreign_keys;
@@ -124,7 +124,7 @@ impl Driver<'_> {
         if self.change.options.kind == Kind::Create {
             note.new_create = Some(self.create_twin().await?);
         }
-        let postponed = self.change.options.postpone_cutover;
+        let postponed = self.change.options.postpone_cutover || self.window_closed().await?.is_some();
         self.happens(&Event::NothingToCopy { postponed }, note).await
     }
 
@@ -150,6 +150,7 @@ impl Driver<'_> {
 
     /// Gives the table its other name whenever that is wanted, until nothing is.
     pub(super) async fn move_whole(&mut self) -> Result<(), Halt> {
+        self.tell_of_window().await?;
         while !self.done() {
             match self.change.state {
                 _ if self.change.paused => {
@@ -180,6 +181,9 @@ impl Driver<'_> {
         let state = self.change.state;
         let mut pause = SWAP_PAUSE_FIRST;
         while self.change.state == state && !self.change.paused {
+            if state == State::CuttingOver && self.window_closed().await?.is_some() {
+                return self.happens(&Event::SwapMissed, Note::default()).await;
+            }
             match serving(&mut self.session, &self.change).await? {
                 // Someone has done it by hand.
                 Some(serving) if serving == to => {
@@ -190,8 +194,12 @@ impl Driver<'_> {
                 None => return Err(gone(&self.change).into()),
             }
             match self.try_move(to).await? {
-                Attempt::Swapped(freeze) => return self.swapped(to, freeze).await,
-                Attempt::Missed { why, blockers } => {
+                Attempt::Swapped(freeze) => {
+                    self.missed = None;
+                    return self.swapped(to, freeze).await;
+                }
+                Attempt::Missed { why, blockers, .. } => {
+                    self.missed.get_or_insert_with(Instant::now);
                     let (kind, again_in_s) = (self.change.options.kind, pause.as_secs_f64());
                     self.tell(Notice::SwapMissed { kind, why, blockers, again_in_s });
                 }
@@ -208,23 +216,34 @@ impl Driver<'_> {
         }
         let (from, name) = names(&self.change, to);
         let moved = Move { from, to: name, stream: self.change.stream_table(), mark: mark(self.change.id) };
-        let patience = self.change.options.cutover_lock_timeout_s;
+        let (patience, force) = (self.change.options.limits.cutover_lock_timeout, self.forces());
         // Whoever comes behind a lock that is waited for waits as well, so one that must fail is not asked for.
         let mut found = blockers(&mut self.session, &moved.from).await;
-        found.retain(|blocker| blocker.seconds > patience);
+        found.retain(|blocker| blocker.seconds > patience.as_secs());
+        if force {
+            let applications = found.extract_if(.., |blocker| blocker.application).collect();
+            let ended = end(&mut self.session, self.change.id, applications).await?;
+            self.tell_ended(ended);
+        }
         if !found.is_empty() {
-            return Ok(Attempt::Missed {
-                why: "a long transaction is using the table".into(),
-                blockers: found,
-            });
+            let why = "a long transaction is using the table".into();
+            return Ok(Attempt::Missed { why, blockers: found, unnoticed: true });
         }
         let mut session = Session::open(&self.job.server).await?;
         let asked = Instant::now();
-        match moved.lock(&mut session, patience).await {
+        let at = Contended { change: self.change.id, table: &moved.from, patience, force };
+        let lock = moved.lock(&mut session, patience.as_secs());
+        let (locked, ended) = at.lock(&mut self.session, lock).await?;
+        self.tell_ended(ended);
+        match locked {
             Ok(()) => {}
             Err(error) if error.remedy() == Remedy::Again => {
                 let blockers = blockers(&mut self.session, &moved.from).await;
-                return Ok(Attempt::Missed { why: "the table was in use".into(), blockers });
+                return Ok(Attempt::Missed {
+                    why: "the table was in use".into(),
+                    blockers,
+                    unnoticed: false,
+                });
             }
             Err(error) => return Err(self.not_moved(error, &moved)),
         }
@@ -241,6 +260,12 @@ impl Driver<'_> {
                 let _ = moved.unlock(&mut session).await;
                 Err(halt)
             }
+        }
+    }
+
+    fn tell_ended(&self, ended: Vec<Blocker>) {
+        for blocker in ended {
+            self.tell(Notice::Killed(blocker));
         }
     }
 
@@ -287,6 +312,9 @@ impl Driver<'_> {
     /// Until something is asked, or the revert window is over.
     async fn wait_for_window(&mut self) -> Result<(), Halt> {
         self.wait(WINDOW_CHECK).await?;
+        if self.awaits_window() && self.window_closed().await?.is_none() {
+            return self.happens(&Event::CutoverDue, Note::default()).await;
+        }
         if matches!(self.change.state, State::Revertible | State::Reverted) {
             self.reload().await?;
             if self.change.window_over {

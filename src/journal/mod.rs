@@ -21,4 +21,5 @@ pub mod fence;
 pub mod record;
 pub mod sample;
 pub mod store;
+pub mod throttle;
 pub mod verification;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mysql_async::Row;
 
 use crate::lifecycle::state::{Serving, State};
+use crate::lifecycle::throttle::limits::Limits;
 use crate::lifecycle::verification::{Finding, Outcome, Verification};
 use crate::schema::kind::Kind;
 use crate::schema::table::TableName;
@@ -18,8 +19,6 @@ pub struct Options {
     pub kind: Kind,
     /// How long a batch should take, in milliseconds. No snapshot is held longer.
     pub batch_ms: u64,
-    /// How long an attempt to lock the tables may wait, in seconds; the application waits as long.
-    pub cutover_lock_timeout_s: u64,
     /// How long after the last swap a revert stays possible, in seconds.
     pub revert_window_s: u64,
     /// The operator reverts though the old schema cannot hold some rows.
@@ -39,6 +38,12 @@ pub struct Options {
     /// The two tables are compared before the first swap.
     #[serde(default = "yes")]
     pub verify: bool,
+    /// The operator wants the first swap now, also outside its windows.
+    #[serde(default)]
+    pub cutover_now: bool,
+    /// Can be changed while the change is driven.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 fn yes() -> bool {
@@ -78,7 +83,6 @@ impl Default for Options {
         Self {
             kind: Kind::Alter,
             batch_ms: 500,
-            cutover_lock_timeout_s: 3,
             revert_window_s: 24 * 60 * 60,
             accept_parked: false,
             postpone_cutover: false,
@@ -86,6 +90,8 @@ impl Default for Options {
             copy_threads: None,
             in_place: None,
             verify: true,
+            cutover_now: false,
+            limits: Limits::default(),
         }
     }
 }
@@ -246,6 +252,7 @@ pub struct Request {
     pub id: u64,
     pub verb: String,
     pub asked_by: String,
+    pub argument: Option<String>,
 }
 
 /// The answer of the owner.

@@ -7,6 +7,7 @@ use super::fence::{Fence, FenceError};
 use super::record::{Answer, COLUMNS, Change, Request, Unreadable, stream_table};
 use crate::journal::record::Options;
 use crate::lifecycle::state::{Serving, State};
+use crate::lifecycle::throttle::limits::Limits;
 use crate::rows::coverage::{Copied, Coverage};
 use crate::rows::gtid_set::GtidSet;
 use crate::rows::key_range::Bound;
@@ -17,7 +18,8 @@ use crate::session::{Session, SqlError, number, text};
 /// The version of `tables.sql`.
 const VERSION: u64 = 3;
 /// The tables of `tables.sql`.
-const TABLES: [&str; 8] = ["meta", "change", "owner", "batch", "request", "event", "verify", "sample"];
+const TABLES: [&str; 10] =
+    ["meta", "change", "owner", "batch", "request", "event", "verify", "sample", "heartbeat", "throttle"];
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -118,6 +120,12 @@ pub async fn active(session: &mut Session, table: &TableName) -> Result<Option<C
     Ok(row.as_ref().map(Change::read).transpose()?)
 }
 
+/// The server's clock, in seconds since 1970.
+pub async fn now_s(session: &mut Session) -> Result<u64, SqlError> {
+    let row = session.first("SELECT UNIX_TIMESTAMP()").await?;
+    Ok(row.and_then(|row| number(&row, 0)).unwrap_or(0))
+}
+
 /// A change that is to be journaled.
 pub struct Begun<'a> {
     pub table: &'a TableName,
@@ -191,6 +199,9 @@ pub struct Note {
     pub paused: Option<bool>,
     /// A revert goes on though rows are parked.
     pub accept_parked: Option<bool>,
+    /// The first swap is made at once, also outside its windows.
+    pub cutover_now: Option<bool>,
+    pub limits: Option<Limits>,
     /// A swap has happened: what serves now, and the freeze where it is known, in milliseconds.
     pub swapped: Option<(Serving, Option<f64>)>,
     /// The position from which a rebuilt shadow starts.
@@ -241,6 +252,16 @@ async fn save_in_transaction(
     }
     if let Some(accept) = note.accept_parked {
         sets.push(format!("options = JSON_SET(options, '$.accept_parked', CAST('{accept}' AS JSON))"));
+    }
+    if let Some(now) = note.cutover_now {
+        sets.push(format!("options = JSON_SET(options, '$.cutover_now', CAST('{now}' AS JSON))"));
+    }
+    if let Some(limits) = &note.limits {
+        let limits = serde_json::to_string(limits).unwrap_or_else(|_| "{}".into());
+        sets.push(format!(
+            "options = JSON_SET(options, '$.limits', CAST({} AS JSON))",
+            string_literal(&limits)
+        ));
     }
     if let Some((serving, freeze)) = note.swapped {
         sets.push(format!("serving = '{}'", serving.name()));
@@ -389,15 +410,28 @@ pub async fn swapped_at(session: &mut Session, change: &Change) -> Result<Option
 }
 
 /// Asks the owner; returns the request's number.
-pub async fn ask(session: &mut Session, id: u64, verb: &str, by: &str) -> Result<u64, SqlError> {
+pub async fn ask(session: &mut Session, id: u64, wish: &Wish<'_>, by: &str) -> Result<u64, SqlError> {
     session
         .run(&format!(
-            "INSERT INTO `_rsc`.`request` (change_id, verb, asked_by) VALUES ({id}, {}, {})",
-            string_literal(verb),
+            "INSERT INTO `_rsc`.`request` (change_id, verb, argument, asked_by) VALUES ({id}, {}, {}, {})",
+            string_literal(wish.verb),
+            wish.argument.map_or("NULL".into(), string_literal),
             string_literal(by)
         ))
         .await?;
     Ok(session.text("SELECT LAST_INSERT_ID()").await?.and_then(|v| v.parse().ok()).unwrap_or(0))
+}
+
+/// The verb of a request for other limits. It is no wish about where the change goes, so it is no
+/// [`Verb`](crate::lifecycle::event::Verb).
+pub const SET: &str = "set";
+
+/// What an owner is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    pub verb: &'a str,
+    /// What the verb is about.
+    pub argument: Option<&'a str>,
 }
 
 /// After this time nobody waits for an answer any more, and an owner must not act on the request.
@@ -407,7 +441,7 @@ pub const REQUEST_LIVES_S: u64 = 20;
 pub async fn open_request(session: &mut Session, id: u64) -> Result<Option<Request>, SqlError> {
     let row = session
         .first(&format!(
-            "SELECT id, verb, asked_by FROM `_rsc`.`request` \
+            "SELECT id, verb, asked_by, argument FROM `_rsc`.`request` \
              WHERE change_id = {id} AND granted IS NULL \
              AND asked_at > NOW(3) - INTERVAL {REQUEST_LIVES_S} SECOND ORDER BY id LIMIT 1"
         ))
@@ -416,6 +450,7 @@ pub async fn open_request(session: &mut Session, id: u64) -> Result<Option<Reque
         id: number(&row, 0).unwrap_or(0),
         verb: text(&row, 1).unwrap_or_default(),
         asked_by: text(&row, 2).unwrap_or_default(),
+        argument: text(&row, 3),
     }))
 }
 
@@ -475,8 +510,6 @@ pub async fn withdraw(session: &mut Session, request: u64) -> Result<bool, SqlEr
 /// Drops the stream row and the ledger of a change that has ended.
 pub async fn forget_stream(session: &mut Session, id: u64) -> Result<(), SqlError> {
     let (stream, parked, loss) = (stream_table(id), parked_table(id), loss_table(id));
-    session
-        .run_at("forget.stream", &format!("DROP TABLE IF EXISTS {stream}, {parked}, {loss}"))
-        .await
-        .map(|_| ())
+    session.run_at("forget.stream", &format!("DROP TABLE IF EXISTS {stream}, {parked}, {loss}")).await?;
+    session.run(&format!("DELETE FROM `_rsc`.`throttle` WHERE change_id = {id}")).await.map(|_| ())
 }

@@ -49,6 +49,7 @@ CREATE TABLE IF NOT EXISTS `_rsc`.`request` (
   `id` BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   `change_id` BIGINT UNSIGNED NOT NULL,
   `verb` VARCHAR(64) NOT NULL,
+  `argument` LONGTEXT NULL COMMENT 'what the verb is about: the settings of `set`, as JSON',
   `asked_by` VARCHAR(255) NOT NULL,
   `asked_at` TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
   `granted` BOOLEAN NULL COMMENT 'NULL: not answered yet',
@@ -100,3 +101,18 @@ CREATE TABLE IF NOT EXISTS `_rsc`.`sample` (
   `throttled` VARCHAR(500) NULL COMMENT 'why the copy waited',
   PRIMARY KEY (`change_id`, `beat`)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='rsc: what changes were doing, for the plots that people look at'
+;;
+CREATE TABLE IF NOT EXISTS `_rsc`.`heartbeat` (
+  `source` CHAR(36) NOT NULL PRIMARY KEY COMMENT 'server_uuid of the server that it was written on',
+  `beat` BIGINT UNSIGNED NOT NULL COMMENT 'when, by the clock of that server, in microseconds since 1970',
+  `at` TIMESTAMP(6) NOT NULL COMMENT 'the same, for people'
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='rsc: how far replicas are behind, while a change is made'
+;;
+CREATE TABLE IF NOT EXISTS `_rsc`.`throttle` (
+  `change_id` BIGINT UNSIGNED NOT NULL PRIMARY KEY,
+  `throttled` BOOLEAN NOT NULL,
+  `reasons` JSON NOT NULL COMMENT 'a sentence each; empty when nothing throttles',
+  `since` TIMESTAMP(3) NULL COMMENT 'when it began to be throttled',
+  `lag_ms` DOUBLE NULL COMMENT 'of the replica that is furthest behind; NULL: none is looked at, or none is known',
+  `read_at` TIMESTAMP(3) NOT NULL COMMENT 'when the signals were last read; what is older than some seconds says nothing'
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='rsc: whether a change is throttled, and why, while it is driven'

@@ -78,13 +78,15 @@ pub enum Event {
     IndexesBuilt,
     /// The stream is close enough behind for a short freeze.
     CloseBehind {
-        /// The operator wants to say when.
+        /// The operator wants to say when, or has said when.
         postponed: bool,
     },
     /// The tables are swapped, and this schema serves. Also what a look at the server showed.
     Serves(Serving),
-    /// The swap was tried and did not happen; the tables are as they were.
+    /// The swap did not happen, and is not to be tried for now; the tables are as they were.
     SwapMissed,
+    /// Nothing keeps the first swap from being made: a window has opened.
+    CutoverDue,
     Asked(Verb),
     /// The revert window is over.
     WindowEnded,

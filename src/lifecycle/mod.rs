@@ -8,6 +8,8 @@ pub mod sample;
 pub mod state;
 pub mod step;
 pub mod trend;
+pub mod throttle;
 pub mod verdict;
 pub mod verification;
 pub mod whole;
+pub mod window;

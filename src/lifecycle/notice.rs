@@ -28,8 +28,13 @@ pub struct Blocker {
     pub host: String,
     /// What it runs now; empty for an open transaction that does nothing.
     pub query: String,
-    /// How long it has been at this.
+    /// How long it has been at this; for a transaction, since it began.
     pub seconds: u64,
+    /// It runs nothing: `query` was the last statement of an open transaction.
+    pub idle: bool,
+    /// An application's connection. Not one of replication, of the server itself or of rsc.
+    #[serde(skip)]
+    pub application: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +108,32 @@ pub enum Notice {
     Retrying {
         why: String,
         again_in_s: f64,
+    },
+    /// A signal is beyond its limit. Told again now and then, while that lasts.
+    Throttled {
+        /// A sentence each.
+        reasons: Vec<String>,
+        /// Of the replica that is furthest behind.
+        lag_ms: Option<f64>,
+        for_s: f64,
+        /// It begins, or there is another reason.
+        news: bool,
+    },
+    /// Nothing throttles any more.
+    Unthrottled {
+        after_s: f64,
+    },
+    /// The first swap waits for one of its windows.
+    CutoverWaits {
+        windows: String,
+        opens_in_s: u64,
+    },
+    /// The operator wanted whoever keeps the table from being swapped to be ended.
+    Killed(Blocker),
+    /// Limits were changed.
+    LimitsSet {
+        by: String,
+        settings: Vec<String>,
     },
     /// Standing still, until someone resumes it.
     Paused,

@@ -24,7 +24,8 @@ pub enum State {
     Indexing,
     /// All rows are copied; the stream is catching up before the swap.
     CatchingUp,
-    /// The operator has postponed the swap: the stream keeps the new table current until `cutover`.
+    /// The operator has postponed the swap, or its window is not open: the stream keeps the new table current until
+    /// `cutover`, or until then.
     Ready,
     /// The swap has been decided and may be under way. Which tables exist tells whether it has happened.
     CuttingOver,

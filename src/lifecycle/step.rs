@@ -38,7 +38,10 @@ pub fn step(kind: Kind, state: State, event: &Event) -> Result<State, Refusal> {
         Event::IndexesBuilt if state == State::Indexing => State::CatchingUp,
         Event::CloseBehind { postponed: true } if state == State::CatchingUp => State::Ready,
         Event::CloseBehind { postponed: false } if state == State::CatchingUp => State::CuttingOver,
+        // There is nothing to catch up with.
+        Event::SwapMissed if state == State::CuttingOver && kind.whole() => State::Ready,
         Event::SwapMissed if state == State::CuttingOver => State::CatchingUp,
+        Event::CutoverDue if state == State::Ready => State::CuttingOver,
         Event::Serves(serving) => serves(state, *serving),
         Event::WindowEnded if matches!(state, State::Revertible | State::Reverted) => State::Expired,
         Event::Broke if state.before_first_swap() && !state.ended() && state != State::Cancelling => {
@@ -52,6 +55,7 @@ pub fn step(kind: Kind, state: State, event: &Event) -> Result<State, Refusal> {
         | Event::IndexesBuilt
         | Event::CloseBehind { .. }
         | Event::SwapMissed
+        | Event::CutoverDue
         | Event::WindowEnded
         | Event::Broke => state,
     })
@@ -376,6 +380,22 @@ mod tests {
     fn a_missed_swap_keeps_the_wish() {
         assert_eq!(after(State::Reverting, &[Event::SwapMissed]), State::Reverting);
         assert_eq!(after(State::Reverting, &[Event::Serves(Serving::New)]), State::Reverting);
+    }
+
+    #[test]
+    fn a_window_that_opens_swaps_what_is_ready_and_nothing_else() {
+        for state in State::ALL {
+            let expected = if state == State::Ready { State::CuttingOver } else { state };
+            assert_eq!(after(state, &[Event::CutoverDue]), expected);
+        }
+        // It closed before the swap could be made.
+        assert_eq!(
+            after(
+                State::Ready,
+                &[Event::CutoverDue, Event::SwapMissed, Event::CloseBehind { postponed: true }]
+            ),
+            State::Ready
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod retention;
 pub mod sample;
 pub mod shadow;
 pub mod swap;
+pub mod throttle;
 pub mod verify;
 pub mod volume;
 

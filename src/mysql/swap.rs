@@ -2,7 +2,7 @@
 
 use crate::lifecycle::notice::Blocker;
 use crate::schema::table::{TableName, string_literal};
-use crate::session::{Session, SqlError, number, text};
+use crate::session::{Session, SqlError, instance, number, text};
 
 /// Longer than the last of the stream may take under the locks, which is when the session has nothing to do.
 pub const IDLE_MAX_S: u64 = 5;
@@ -136,6 +136,9 @@ pub async fn sees_blockers(session: &mut Session) -> bool {
         .text(
             "SELECT i.ENABLED = 'YES' AND (SELECT COUNT(*) FROM performance_schema.metadata_locks WHERE FALSE) = 0 \
              AND (SELECT COUNT(*) FROM performance_schema.threads WHERE FALSE) = 0 \
+             AND (SELECT COUNT(*) FROM performance_schema.events_transactions_current WHERE FALSE) = 0 \
+             AND (SELECT COUNT(*) FROM performance_schema.events_statements_current WHERE FALSE) = 0 \
+             AND (SELECT COUNT(*) FROM performance_schema.user_variables_by_thread WHERE FALSE) = 0 \
              FROM performance_schema.setup_instruments i WHERE i.NAME = 'wait/lock/metadata/sql/mdl'",
         )
         .await;
@@ -158,18 +161,37 @@ pub async fn in_the_way(session: &mut Session, table: &TableName) -> Vec<Blocker
     found
 }
 
-/// Who holds a metadata lock on the table, the longest first. Empty also when the server does not let us look.
+/// Connections of clients are threads of this kind; those of replication, of events and of the server itself are not.
+const CLIENT: &str = "t.TYPE = 'FOREGROUND' AND t.NAME LIKE '%/one\\_connection' AND t.PROCESSLIST_COMMAND NOT LIKE 'Binlog Dump%' \
+     AND t.PROCESSLIST_USER NOT IN ('system user', 'event_scheduler') AND NOT EXISTS \
+     (SELECT 1 FROM performance_schema.user_variables_by_thread v WHERE v.THREAD_ID = t.THREAD_ID AND v.VARIABLE_NAME = 'rsc_instance')";
+
+/// Who holds a metadata lock on the table that keeps it from being locked, the longest first. Empty also when the server
+/// does not let us look. This process's own connections are left out.
+///
+/// Whoever has a transaction open holds its tables until its end, however short its statements are. So the age is the
+/// transaction's.
 pub async fn blockers(session: &mut Session, table: &TableName) -> Vec<Blocker> {
     let rows = session
         .rows(&format!(
             "SELECT DISTINCT t.PROCESSLIST_ID, t.PROCESSLIST_USER, t.PROCESSLIST_HOST, \
-             COALESCE(LEFT(t.PROCESSLIST_INFO, 120), ''), COALESCE(t.PROCESSLIST_TIME, 0) \
+             LEFT(COALESCE(t.PROCESSLIST_INFO, s.SQL_TEXT, ''), 120), \
+             GREATEST(COALESCE(t.PROCESSLIST_TIME, 0), COALESCE(FLOOR(x.TIMER_WAIT / 1e12), 0)), \
+             t.PROCESSLIST_INFO IS NULL, {CLIENT} \
              FROM performance_schema.metadata_locks m \
              JOIN performance_schema.threads t ON t.THREAD_ID = m.OWNER_THREAD_ID \
+             LEFT JOIN performance_schema.events_transactions_current x \
+             ON x.THREAD_ID = t.THREAD_ID AND x.STATE = 'ACTIVE' \
+             LEFT JOIN performance_schema.events_statements_current s \
+             ON s.THREAD_ID = t.THREAD_ID AND s.NESTING_EVENT_LEVEL = 0 \
              WHERE m.OBJECT_TYPE = 'TABLE' AND m.OBJECT_SCHEMA = {} AND m.OBJECT_NAME = {} \
-             AND m.LOCK_STATUS = 'GRANTED' AND t.PROCESSLIST_ID <> CONNECTION_ID() ORDER BY 5 DESC",
+             AND m.LOCK_STATUS = 'GRANTED' AND m.LOCK_TYPE NOT IN ('SHARED', 'SHARED_HIGH_PRIO') \
+             AND t.PROCESSLIST_ID <> CONNECTION_ID() AND NOT EXISTS \
+             (SELECT 1 FROM performance_schema.user_variables_by_thread o WHERE o.THREAD_ID = t.THREAD_ID \
+             AND o.VARIABLE_NAME = 'rsc_instance' AND o.VARIABLE_VALUE = '{}') ORDER BY 5 DESC",
             string_literal(&table.schema),
-            string_literal(&table.table)
+            string_literal(&table.table),
+            instance()
         ))
         .await;
     // Knowing the blockers is a help, not a condition: without the privilege the swap goes on untold.
@@ -181,6 +203,17 @@ pub async fn blockers(session: &mut Session, table: &TableName) -> Vec<Blocker> 
             host: text(row, 2).unwrap_or_default(),
             query: text(row, 3).unwrap_or_default(),
             seconds: number(row, 4).unwrap_or(0),
+            idle: number(row, 5) == Some(1),
+            application: number(row, 6) == Some(1),
         })
         .collect()
+}
+
+/// Ends a connection. False if it has ended by itself, or may not be ended by this account.
+pub async fn kill(session: &mut Session, blocker: &Blocker) -> Result<bool, SqlError> {
+    match session.run(&format!("KILL {}", blocker.connection)).await {
+        Ok(_) => Ok(true),
+        Err(SqlError::Server { .. }) => Ok(false),
+        Err(lost) => Err(lost),
+    }
 }

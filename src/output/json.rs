@@ -64,6 +64,17 @@ pub fn notice(notice: &Notice) -> Value {
         Notice::Retrying { why, again_in_s } => {
             json!({ "event": "retrying", "why": why, "again_in_s": again_in_s })
         }
+        Notice::Throttled { reasons, lag_ms, for_s, news: _ } => {
+            json!({ "event": "throttled", "reasons": reasons, "lag_ms": lag_ms, "for_s": for_s })
+        }
+        Notice::Unthrottled { after_s } => json!({ "event": "unthrottled", "after_s": after_s }),
+        Notice::CutoverWaits { windows, opens_in_s } => {
+            json!({ "event": "cutover_waits", "windows": windows, "opens_in_s": opens_in_s })
+        }
+        Notice::Killed(blocker) => json!({ "event": "killed", "blocker": blocker }),
+        Notice::LimitsSet { by, settings } => {
+            json!({ "event": "limits_set", "by": by, "settings": settings })
+        }
         Notice::Paused => json!({ "event": "paused" }),
         Notice::Truncated => json!({ "event": "truncated" }),
         Notice::Parked { rows } => json!({ "event": "parked", "rows": rows }),
@@ -171,12 +182,33 @@ pub fn status(report: &StatusReport) -> Value {
     value["swaps"] = report.swaps().iter().map(swap).collect();
     value["blockers"] = json!(report.blockers);
     value["binlogs_short"] = json!(report.shortage);
+    value["throttle"] = report.throttle.as_ref().map_or(Value::Null, |now| {
+        json!({
+            "throttled": now.throttled, "reasons": now.reasons, "since": now.since, "for_s": now.for_s,
+            "lag_ms": now.lag_ms,
+        })
+    });
+    value["cutover_waits"] = report
+        .cutover_waits
+        .as_ref()
+        .map_or(Value::Null, |(wait, windows)| json!({ "windows": windows, "opens_in_s": wait.as_secs() }));
+    value["limits"] = limits(&report.change);
     value["next"] = report.next.clone().into();
     value
 }
 
 fn swap(swap: &Swap) -> Value {
     json!({ "at": time_of(swap.at_ms), "serving": swap.serving.name(), "freeze": swap.freeze })
+}
+
+/// For `rsc set` without a setting.
+pub fn limits_of(change: &Change) -> Value {
+    json!({ "event": "limits", "id": change.id, "limits": limits(change) })
+}
+
+/// All limits of a change, by name.
+pub fn limits(change: &Change) -> Value {
+    change.options.limits.all().into_iter().map(|(name, text)| (name.to_owned(), Value::from(text))).collect()
 }
 
 fn verified(found: &Verification) -> Value {

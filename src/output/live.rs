@@ -63,6 +63,10 @@ impl Live {
                     count(*estimate)
                 ));
             }
+            Notice::Throttled { reasons, for_s, news: false, .. } => {
+                let time = duration(Duration::from_secs_f64(for_s.max(0.0)));
+                self.passing(&format!("throttled for {time}: {}", reasons.join("; ")));
+            }
             Notice::Following { changes } => {
                 self.passing(&format!(
                     "keeping the other table current, {} row changes applied",

@@ -123,6 +123,13 @@ impl Printer {
         }
     }
 
+    pub fn limits(&self, change: &Change) {
+        match self.format {
+            Format::Json => self.line(&json::limits_of(change)),
+            Format::Text => put(&text::limits(change)),
+        }
+    }
+
     pub fn plan(&self, report: &PlanReport) {
         match self.format {
             Format::Json => self.line(&plan::json(report)),

@@ -21,7 +21,7 @@ pub fn notice(notice: &Notice) -> Option<String> {
         Notice::Entered { kind: _, state } => match state {
             State::Copying => "  the new table is made; copying".into(),
             State::Indexing => "  building the indexes; the stream waits for them".into(),
-            State::Ready => "  ready; the tables are swapped at `rsc cutover`".into(),
+            State::Ready => "  ready to swap the tables".into(),
             State::CuttingOver | State::Reverting | State::Reapplying => "  swapping the tables".into(),
             _ => return None,
         },
@@ -49,6 +49,16 @@ pub fn notice(notice: &Notice) -> Option<String> {
             format!("  {} asked for {}: {answer}", by, verb.name())
         }
         Notice::Retrying { why, again_in_s } => format!("  {why}; trying again in {again_in_s:.1} s"),
+        Notice::Throttled { news: false, .. } => return None,
+        Notice::Throttled { reasons, .. } => format!("  throttled: {}", reasons.join("; ")),
+        Notice::Unthrottled { after_s } => format!("  not throttled any more, after {after_s:.1} s"),
+        Notice::CutoverWaits { windows, opens_in_s } => {
+            format!("  the cut-over {}", cutover_waits(windows, Duration::from_secs(*opens_in_s)))
+        }
+        Notice::Killed(ended) => {
+            format!("  ended, as it kept the table from being swapped:\n{}", blocker(ended))
+        }
+        Notice::LimitsSet { by, settings } => format!("  {by} set {}", settings.join(", ")),
         Notice::Paused => "  paused".into(),
         Notice::Truncated => "  the table was truncated; the other one is, too".into(),
         Notice::Parked { rows: 0 } => "  the old schema can hold all rows again".into(),
@@ -101,7 +111,12 @@ pub(super) fn binlogs_short(shortage: Shortage) -> String {
 }
 
 pub(super) fn blocker(blocker: &Blocker) -> String {
-    let doing = if blocker.query.is_empty() { "an open transaction" } else { blocker.query.as_str() };
+    let query = one_line(&blocker.query, 120);
+    let doing = match (blocker.idle, query.is_empty()) {
+        (_, true) => "an open transaction".to_owned(),
+        (true, false) => format!("an open transaction, after: {query}"),
+        (false, false) => query,
+    };
     format!(
         "    connection {} of {}@{}, {} s: {doing}",
         blocker.connection, blocker.user, blocker.host, blocker.seconds
@@ -140,6 +155,20 @@ pub fn done(change: &Change, hint: &str) -> String {
     let hints = hint.split("; ").filter(|hint| !hint.is_empty());
     lines.extend(hints.map(|hint| format!("      {hint}")));
     lines.join("\n")
+}
+
+pub(super) fn cutover_waits(windows: &str, wait: Duration) -> String {
+    format!("waits for {windows}, in {}; `rsc cutover` makes it at once", duration(wait))
+}
+
+/// As they are typed.
+pub fn limits(change: &Change) -> String {
+    let limits = change.options.limits.all();
+    let lines = limits.iter().map(|(name, text)| match text.contains(' ') {
+        true => format!("{name}=\"{text}\""),
+        false => format!("{name}={text}"),
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// What happened, what state things are in, and last, nearest to the prompt, what to type. Several reasons for one

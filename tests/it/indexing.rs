@@ -191,7 +191,17 @@ async fn whether_indexes_are_left_off_is_the_operators_choice_and_by_itself_the_
         lines.into_iter().find(|line| line["event"] == "made").unwrap()
     };
     let words = |defer: &'static str| {
-        ["--output", "json", "migrate", "--alter", "ALTER TABLE d.t FORCE", "--defer-indexes", defer]
+        [
+            "--output",
+            "json",
+            "migrate",
+            "--alter",
+            "ALTER TABLE d.t FORCE",
+            "--max-lag",
+            "none",
+            "--defer-indexes",
+            defer,
+        ]
     };
     for (defer, replica, deferred) in
         [("auto", false, 1), ("never", false, 0), ("auto", true, 0), ("always", true, 1)]

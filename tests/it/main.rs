@@ -11,6 +11,7 @@ mod create_drop;
 #[cfg(debug_assertions)]
 mod create_drop_faults;
 mod cutover;
+mod cutover_control;
 mod detection;
 #[cfg(debug_assertions)]
 mod every_type;
@@ -39,6 +40,7 @@ mod retention;
 mod row_images;
 mod soak;
 mod support;
+mod throttle;
 mod tidy;
 mod unique_values;
 mod verify;

@@ -60,6 +60,8 @@ pub fn report(state: State, seconds: u64) -> StatusReport {
         ledger: Totals::default(),
         verification: None,
         shortage: None,
+        throttle: None,
+        cutover_waits: None,
         events: Vec::new(),
         samples: Vec::new(),
         blockers: Vec::new(),
@@ -135,6 +137,8 @@ pub fn blocker() -> Blocker {
         host: "10.0.3.17".into(),
         query: "SELECT customer_id, SUM(total) FROM orders GROUP BY customer_id".into(),
         seconds: 63,
+        idle: false,
+        application: true,
     }
 }
 

@@ -126,7 +126,13 @@ pub fn notices() -> Vec<Notice> {
         Notice::Parked { rows: 2 },
         Notice::TakenBack { verb: Verb::Revert, why: why.clone() },
         Notice::BinlogsShort(Shortage { kept_s: 7_200, left_s: 60 }),
-        Notice::Blocked { why },
+        Notice::Blocked { why: why.clone() },
+        Notice::Throttled { reasons: vec![why.clone()], lag_ms: Some(1.5), for_s: 2.5, news: true },
+        Notice::Throttled { reasons: vec![why.clone()], lag_ms: None, for_s: 2.5, news: false },
+        Notice::Unthrottled { after_s: 2.5 },
+        Notice::CutoverWaits { windows: why.clone(), opens_in_s: 60 },
+        Notice::Killed(blocker()),
+        Notice::LimitsSet { by: why.clone(), settings: vec![why] },
     ]
 }
 
@@ -153,6 +159,11 @@ fn is_there(notice: &Notice) -> bool {
         Notice::TakenBack { .. } => there(|n| matches!(n, Notice::TakenBack { .. })),
         Notice::BinlogsShort(_) => there(|n| matches!(n, Notice::BinlogsShort(_))),
         Notice::Blocked { .. } => there(|n| matches!(n, Notice::Blocked { .. })),
+        Notice::Throttled { .. } => there(|n| matches!(n, Notice::Throttled { .. })),
+        Notice::Unthrottled { .. } => there(|n| matches!(n, Notice::Unthrottled { .. })),
+        Notice::CutoverWaits { .. } => there(|n| matches!(n, Notice::CutoverWaits { .. })),
+        Notice::Killed(_) => there(|n| matches!(n, Notice::Killed(_))),
+        Notice::LimitsSet { .. } => there(|n| matches!(n, Notice::LimitsSet { .. })),
     }
 }
 
@@ -182,6 +193,7 @@ fn printed() -> Vec<Value> {
     values.extend([
         json::done(&done),
         json::note("text"),
+        json::limits_of(&done),
         json::nothing_to_do("shop.orders", "why"),
         json::written(7, "report.html".as_ref()),
     ]);

@@ -6,6 +6,7 @@ use super::super::{Context, sql_error};
 use super::{AROUND, agent, look_for_holders, warn_of_holder};
 use crate::cli::Plan;
 use crate::error::Error;
+use crate::journal::record::Options;
 use crate::lifecycle::forecast::Forecast;
 use crate::mysql::shadow::Probe;
 use crate::mysql::volume;
@@ -21,7 +22,7 @@ const NONE: Forecast = Forecast { low: 0.0, likely: 0.0, high: 0.0 };
 pub async fn report(
     context: &Context,
     session: &mut Session,
-    plan: &Plan,
+    (plan, options): (&Plan, &Options),
     asked: Asked<'_>,
     read: (Whole, Vec<Refusal>),
 ) -> Result<PlanReport, Error> {
@@ -37,7 +38,7 @@ pub async fn report(
         warnings: std::mem::take(&mut judged.warnings),
         ..PlanReport::default()
     };
-    let looked = look(context, session, plan, &judged, &mut report).await;
+    let looked = look(context, session, options, &judged, &mut report).await;
     judged.clear(session).await?;
     looked.map_err(sql_error)?;
     Ok(report)
@@ -46,7 +47,7 @@ pub async fn report(
 async fn look(
     context: &Context,
     session: &mut Session,
-    plan: &Plan,
+    options: &Options,
     judged: &Judged,
     report: &mut PlanReport,
 ) -> Result<(), SqlError> {
@@ -62,7 +63,7 @@ async fn look(
     let Some(old) = &judged.old else { return Ok(()) };
     report.size = Some(volume::size(session, &old.name).await?);
     look_for_holders(session, old, report).await;
-    warn_of_holder(plan, report);
+    warn_of_holder(options, report);
     if report.refused.is_empty() {
         rehearse(context, session, judged, report).await?;
     }

@@ -68,6 +68,11 @@ pub async fn missing_grants(session: &mut Session, schema: Option<&str>) -> Resu
     Ok(privileges::lacking(&grants(session).await?, schema))
 }
 
+/// What the account lacks to end other accounts' connections.
+pub async fn may_kill(session: &mut Session) -> Result<Option<Told>, SqlError> {
+    Ok(privileges::lacking_to_kill(&grants(session).await?))
+}
+
 /// Whether an empty table may be made beside this one, to try a statement on: not among the server's own tables, on a
 /// replica, or where it would only be denied.
 pub fn may_try(kind: Kind, facts: &Facts) -> bool {

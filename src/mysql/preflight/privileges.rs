@@ -51,6 +51,14 @@ pub fn lacking(grants: &Grants, schema: Option<&str>) -> Option<Told> {
     Some(Told::new(format!("{} lacks privileges", grants.user)).next(statements.join("; ")))
 }
 
+pub fn lacking_to_kill(grants: &Grants) -> Option<Told> {
+    if grants.globally("CONNECTION_ADMIN") || grants.globally("SUPER") {
+        return None;
+    }
+    let what = format!("--force-cutover-after ends connections, and {} may not do that", grants.user);
+    Some(Told::new(what).next(format!("GRANT CONNECTION_ADMIN ON *.* TO {}", account(&grants.user))))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::facts::sample;

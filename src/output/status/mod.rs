@@ -4,9 +4,12 @@ pub mod phases;
 pub mod plot;
 mod screen;
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::journal::record::{Change, Owner};
+use crate::journal::throttle::Now;
 use crate::lifecycle::notice::{Blocker, Freeze};
 use crate::lifecycle::retention::Shortage;
 use crate::lifecycle::sample::{Activity, Sample};
@@ -14,6 +17,8 @@ use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::verdict::Verdict;
 use crate::lifecycle::verification::Verification;
 use crate::mysql::losses::Totals;
+
+use super::text::duration;
 
 pub use screen::{screen, state_tone};
 
@@ -33,6 +38,10 @@ pub struct StatusReport {
     pub verification: Option<Verification>,
     /// Of the binlogs that the stream needs.
     pub shortage: Option<Shortage>,
+    /// What throttles it, if a process looks at that.
+    pub throttle: Option<Now>,
+    /// Until a window for the first swap opens, and what the windows are.
+    pub cutover_waits: Option<(Duration, String)>,
     /// The oldest first.
     pub events: Vec<Happening>,
     pub samples: Vec<Sample>,
@@ -84,6 +93,18 @@ impl StatusReport {
         let settled = last.activity == Activity::Following;
         let fresh = self.now_ms.saturating_sub(last.at_ms) <= if settled { 5 * FRESH_MS } else { FRESH_MS };
         (fresh && self.owner_alive() && Activity::of(self.change.state).is_some()).then_some(last)
+    }
+
+    /// Why the copy waits, if it does.
+    pub fn throttled(&self) -> Option<String> {
+        match &self.throttle {
+            Some(now) if now.throttled => {
+                let time = duration(Duration::from_secs_f64(now.for_s.unwrap_or(0.0).max(0.0)));
+                Some(format!("for {time}: {}", now.reasons.join("; ")))
+            }
+            Some(_) => None,
+            None => self.now().and_then(|now| now.throttled.clone()),
+        }
     }
 
     /// So many indexes were left to be built after the copy. `None`: not known.

@@ -13,7 +13,7 @@ use crate::lifecycle::trend::{self, Left, Wait};
 use crate::lifecycle::verdict::Verdict;
 use crate::mysql::losses::Totals;
 use crate::output::ink::{LABEL, Line, Look, Tone, field};
-use crate::output::text::{binlogs_short, blocker, brief, count, duration, one_line, plural, state_in_words};
+use crate::output::text::{binlogs_short, blocker, brief, count, cutover_waits, duration, one_line, plural, state_in_words};
 use crate::output::{verification, whole};
 
 /// Plots show at most so long.
@@ -295,8 +295,14 @@ fn facts(report: &StatusReport, look: &Look) -> Vec<Line> {
     let change = &report.change;
     let mut lines = Vec::new();
     let mut add = |label: &str, tone: Tone, text: &str| lines.extend(field(look, label, tone, text));
-    if let Some(why) = report.now().and_then(|now| now.throttled.as_deref()) {
-        add("throttled", Tone::Warn, why);
+    if let Some(why) = report.throttled() {
+        add("throttled", Tone::Warn, &why);
+    }
+    if let Some(lag) = report.throttle.as_ref().and_then(|now| now.lag_ms) {
+        add("replicas", Tone::Plain, &format!("{lag:.0} ms behind, the one that is furthest"));
+    }
+    if let Some((wait, windows)) = &report.cutover_waits {
+        add("cut-over", Tone::Warn, &cutover_waits(windows, *wait));
     }
     for (i, held) in report.blockers.iter().enumerate() {
         add(if i == 0 { "in the way" } else { "" }, Tone::Warn, blocker(held).trim_start());
