@@ -26,7 +26,6 @@ mod throttle;
 mod trouble;
 mod verify;
 mod wait;
-mod waiting;
 pub mod whole;
 
 use std::sync::Arc;

@@ -13,7 +13,9 @@ use crate::lifecycle::trend::{self, Left, Wait};
 use crate::lifecycle::verdict::Verdict;
 use crate::mysql::losses::Totals;
 use crate::output::ink::{LABEL, Line, Look, Tone, field};
-use crate::output::text::{binlogs_short, blocker, brief, count, cutover_waits, duration, one_line, plural, state_in_words};
+use crate::output::text::{
+    binlogs_short, blocker, brief, count, cutover_waits, duration, one_line, plural, state_in_words,
+};
 use crate::output::{verification, whole};
 
 /// Plots show at most so long.
