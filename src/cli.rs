@@ -59,6 +59,13 @@ Examples:
   rsc completions zsh > ~/.zfunc/_rsc
   rsc completions fish > ~/.config/fish/completions/rsc.fish";
 
+const STATUS: &str = "\
+With --watch a terminal shows one screen that is drawn again and again; `q` or
+Ctrl-C leaves it. Where the output is no terminal (`| tee`), or TERM is dumb,
+every look is printed below the one before, after a line with its time. With
+--output json it is one object a line. Colour is left off if NO_COLOR is set;
+bars and plots are plain characters unless the locale (LANG) speaks UTF-8.";
+
 const SET: &str = "\
 Takes effect within a second, and stays with the change.
 
@@ -179,9 +186,11 @@ pub enum Command {
     /// Keep every change of the server that nobody else drives
     Agent(AgentOptions),
     /// Show all changes on the server
-    List,
+    List(ListOptions),
     /// Show where a change stands and what to type next
-    Status(Id),
+    Status(StatusOptions),
+    /// Write a page with the whole course of a change: its plots, swaps and verifications
+    Report(ReportOptions),
     /// Change the limits of a change while it is made; without any, show them
     Set(SetOptions),
     /// Compare the two tables of a change, row by row, while the application goes on writing
@@ -517,9 +526,47 @@ pub struct CompletionsOptions {
 }
 
 #[derive(Debug, Args)]
+pub struct ListOptions {
+    /// Only those that have not ended
+    #[arg(long)]
+    pub active: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = STATUS)]
+pub struct StatusOptions {
+    /// The change's number; `rsc list` shows it
+    pub id: u64,
+    /// Go on showing it, until `q` or Ctrl-C
+    #[arg(long, short)]
+    pub watch: bool,
+    /// With --watch: look so often
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = interval, requires = "watch")]
+    pub interval: Duration,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportOptions {
+    /// The change's number; `rsc list` shows it
+    pub id: u64,
+    /// The file to write: one page that needs no network and no script
+    #[arg(long, value_name = "FILE")]
+    pub html: PathBuf,
+    /// Write over a file that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct Id {
     /// The change's number; `rsc list` shows it
     pub id: u64,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let least = Duration::from_millis(100);
+    let duration = humantime::parse_duration(text).map_err(|e| e.to_string())?;
+    if duration < least { Err("must be at least 100ms".into()) } else { Ok(duration) }
 }
 
 fn whole_seconds(text: &str) -> Result<Duration, String> {
@@ -544,8 +591,9 @@ impl Command {
             Command::Plan(_)
             | Command::Pause(_)
             | Command::Resume(_)
-            | Command::List
+            | Command::List(_)
             | Command::Status(_)
+            | Command::Report(_)
             | Command::Set(_)
             | Command::Verify(_)
             | Command::Losses(_)

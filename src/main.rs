@@ -51,7 +51,7 @@ fn ended(printer: &Printer, outcome: Result<(), Error>) -> ExitCode {
 /// The first signal lets the statement in flight end; the second does not wait.
 async fn stop_on_signals(stopper: watch::Sender<bool>, printer: Arc<Printer>) {
     end_asked_for().await;
-    printer.remark("stopping after the statement in flight; once more to stop at once");
+    printer.stopping();
     // Nobody listens any more when the command has ended.
     let _ = stopper.send(true);
     end_asked_for().await;

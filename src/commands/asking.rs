@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::{Context, compensate, sql_error, store_error, whole};
-use crate::engine::{Until, sides};
+use crate::engine::{self, Until, sides};
 use crate::error::{Error, Told};
 use crate::journal::fence;
 use crate::journal::record::{Answer, Change};
@@ -33,12 +33,21 @@ pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
     if let Err(no) = step(kind, state, &Event::Asked(verb)) {
         return Err(refused(verb, &no.what, &no.next));
     }
-    let change = match ask_owner(context, &mut session, id, verb).await? {
-        Some(change) => change,
-        None => context.drive(context.job(id, Some(verb), until(verb))).await?,
-    };
+    let change = carried_out(context, &mut session, id, verb).await?;
     context.printer.done(&change, &hint(&change, verb));
     Ok(())
+}
+
+async fn carried_out(context: &Context, session: &mut Session, id: u64, verb: Verb) -> Result<Change, Error> {
+    if let Some(change) = ask_owner(context, session, id, verb).await? {
+        return Ok(change);
+    }
+    let driven = match engine::run(context.job(id, Some(verb), until(verb))).await {
+        // Someone took the change up after nobody had been there to be asked: an agent, or who kept it and was asleep.
+        Err(error @ Error::Owned(_)) => ask_owner(context, session, id, verb).await?.ok_or(error),
+        driven => driven,
+    };
+    driven.inspect_err(|error| context.audience.ended(id, error))
 }
 
 /// Where the change stands: a process that was killed just after its swap has not said so, but the tables do.

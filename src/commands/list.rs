@@ -1,20 +1,31 @@
-//! `rsc list`: all changes on the server, the newest first.
+//! `rsc list`: the changes on the server, the newest first.
+
+use std::collections::HashMap;
 
 use super::{Context, sql_error, store_error};
+use crate::cli::ListOptions;
 use crate::error::Error;
-use crate::journal::{fence, store};
+use crate::journal::{fence, sample, store};
 use crate::mysql::leftover;
+use crate::output::Listed;
 
-pub async fn run(context: &Context) -> Result<(), Error> {
+pub async fn run(context: &Context, options: &ListOptions) -> Result<(), Error> {
     let mut session = context.session().await?;
     let mut listed = Vec::new();
     if store::installed(&mut session).await.map_err(store_error)? {
+        let latest = sample::latest(&mut session).await.map_err(sql_error)?;
+        let mut latest: HashMap<u64, _> = latest.into_iter().collect();
         for change in store::list(&mut session).await.map_err(store_error)? {
+            if options.active && change.state.ended() {
+                continue;
+            }
             let owner = fence::owner(&mut session, change.id).await.map_err(sql_error)?;
-            listed.push((change, owner.is_some_and(|o| o.alive)));
+            let sample = latest.remove(&change.id);
+            listed.push(Listed { change, owner, sample });
         }
     }
-    context.printer.list(&listed);
+    let now_ms = store::now_ms(&mut session).await.map_err(sql_error)?;
+    context.printer.list(&listed, options.active, now_ms);
     for left in leftover::all(&mut session).await.map_err(store_error)? {
         context.printer.remark(&format!(
             "note: {} is left of a change that the journal does not know any more; \

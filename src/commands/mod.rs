@@ -4,6 +4,7 @@ mod agent;
 mod asking;
 mod compensate;
 mod config;
+mod facts;
 mod in_place;
 mod judgement;
 mod limits;
@@ -12,6 +13,7 @@ mod losses;
 mod manual;
 mod migrate;
 mod plan;
+mod report;
 mod set;
 mod status;
 mod verify;
@@ -90,8 +92,9 @@ async fn obey(context: &Context, command: &Command, database: Option<&str>) -> R
         Command::Verify(options) => verify::run(context, options).await,
         Command::Set(options) => set::run(context, options).await,
         Command::Losses(options) => losses::run(context, options).await,
-        Command::List => list::run(context).await,
-        Command::Status(id) => status::run(context, id.id).await,
+        Command::List(options) => list::run(context, options).await,
+        Command::Status(options) => status::run(context, options).await,
+        Command::Report(options) => report::run(context, options).await,
         // They ask no server, and have been answered above.
         Command::Config | Command::Man(_) | Command::Completions(_) => Ok(()),
     }

@@ -1,14 +1,17 @@
 //! The loop over the states of a change: do the work of the state, let `step` choose the next, save it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::backoff::Backoff;
+use super::gauges::Gauges;
 use super::halt::{Halt, explain};
 use super::indexing;
 use super::line::Line;
 use super::missing;
+use super::sampling::Sampling;
 use super::sides::{self, Sides};
 use super::swap::Attempt;
 use super::trouble::Trouble;
@@ -42,9 +45,11 @@ pub async fn run(job: Job) -> Result<Change, Error> {
     let mut backoff = Backoff::new(Instant::now());
     let mut claimed = None;
     let mut held = None;
+    let gauges = Arc::new(Gauges::default());
+    let job = Job { onlooker: gauges.listening(Arc::clone(&job.onlooker)), ..job };
     loop {
         let began = Instant::now();
-        let why = match attempt(&job, &mut ask, &mut claimed, &mut held).await {
+        let why = match attempt(&job, &gauges, &mut ask, &mut claimed, &mut held).await {
             Ok(change) => return Ok(change),
             // Someone did something in our absence: wait for them, and keep the stream again.
             Err(Halt::Trouble(Trouble::Owned(who))) if job.until == Until::Ended && claimed.is_some() => {
@@ -71,6 +76,7 @@ pub async fn run(job: Job) -> Result<Change, Error> {
 /// when it was last claimed, in this attempt or an earlier one; `held` is the change as it was then.
 async fn attempt(
     job: &Job,
+    gauges: &Arc<Gauges>,
     ask: &mut Option<Verb>,
     claimed: &mut Option<Instant>,
     held: &mut Option<Change>,
@@ -96,8 +102,10 @@ async fn attempt(
     *claimed = Some(Instant::now());
     let change = load(&mut session, job.change).await?;
     *held = Some(change.clone());
-    let mut driver = Driver::new(job, session, ownership, change);
+    let sampling = Sampling::start(job.server.clone(), ownership.fence, Arc::clone(gauges));
+    let mut driver = Driver::new(job, gauges, session, ownership, change);
     let mut result = driver.drive(ask).await;
+    drop(sampling);
     let Driver { mut session, ownership, change, .. } = driver;
     // Whoever slept through a takeover may find the tables under other names, and blame them.
     if result.is_err() && ownership.fence.share(&mut session).await == Err(FenceError::Fenced) {
@@ -176,6 +184,7 @@ async fn load(session: &mut Session, id: u64) -> Result<Change, Halt> {
 
 pub(super) struct Driver<'a> {
     pub(super) job: &'a Job,
+    gauges: &'a Arc<Gauges>,
     pub(super) session: Session,
     pub(super) ownership: Ownership,
     pub(super) change: Change,
@@ -218,10 +227,16 @@ impl Wanted {
 }
 
 impl<'a> Driver<'a> {
-    fn new(job: &'a Job, session: Session, ownership: Ownership, change: Change) -> Self {
+    fn new(
+        job: &'a Job,
+        gauges: &'a Arc<Gauges>,
+        session: Session,
+        ownership: Ownership,
+        change: Change,
+    ) -> Self {
         let (wanted, verifying, verified, verify_at) = (None, false, false, None);
         let (missed, anew) = (None, 0);
-        Self { job, session, ownership, change, wanted, verifying, verified, verify_at, missed, anew }
+        Self { job, gauges, session, ownership, change, wanted, verifying, verified, verify_at, missed, anew }
     }
 
     async fn drive(&mut self, ask: &mut Option<Verb>) -> Result<(), Halt> {
@@ -405,6 +420,8 @@ impl<'a> Driver<'a> {
         let note = Note { new_create: Some(sides.shadow.create), start_at: Some(start), ..Note::default() };
         self.happens(&Event::ShadowBuilt, note).await?;
         let (deferred, because) = (made.deferred, made.because.map(str::to_owned));
+        let detail = json!({ "indexes_deferred": deferred, "because": because });
+        store::record_event(&mut self.session, self.change.id, "made", &detail).await?;
         self.tell(Notice::Made { deferred, because });
         Ok(())
     }
@@ -431,7 +448,7 @@ impl<'a> Driver<'a> {
 
     /// Opens the stream and works on it until the state needs no stream any more.
     async fn move_rows(&mut self) -> Result<(), Halt> {
-        let mut line = Line::open(self.job, &self.change, &self.ownership).await?;
+        let mut line = Line::open(self.job, &self.change, &self.ownership, self.gauges).await?;
         while !self.done() {
             line.renew(&self.change, self.anew);
             let result = match self.change.state {
@@ -597,8 +614,10 @@ impl<'a> Driver<'a> {
                 told.as_ref().is_some_and(|(at, who)| at.elapsed() < SWAP_PAUSE_MAX && *who == connections);
             if !unnoticed || !known {
                 told = Some((Instant::now(), connections));
-                let kind = self.change.options.kind;
-                self.tell(Notice::SwapMissed { kind, why, blockers, again_in_s: again.as_secs_f64() });
+                let (kind, again_in_s) = (self.change.options.kind, again.as_secs_f64());
+                let detail = json!({ "why": why, "blockers": blockers, "again_in_s": again_in_s });
+                store::record_event(&mut self.session, self.change.id, "swap_missed", &detail).await?;
+                self.tell(Notice::SwapMissed { kind, why, blockers, again_in_s });
             }
             line.follow_for(again).await?;
             if !unnoticed {
@@ -625,7 +644,8 @@ impl<'a> Driver<'a> {
         let note =
             Note { swapped: Some((serving, Some(freeze.freeze_ms))), reason: Some(None), ..Note::default() };
         self.happens(&Event::Serves(serving), note).await?;
-        let detail = serde_json::to_value(freeze).unwrap_or_default();
+        let mut detail = serde_json::to_value(freeze).unwrap_or_default();
+        detail["serving"] = serving.name().into();
         store::record_event(&mut self.session, self.change.id, "swapped", &detail).await?;
         Ok(())
     }

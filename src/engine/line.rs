@@ -1,9 +1,11 @@
 //! The connections and the place in the stream while rows move from the live table to the shadow.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::gauges::Gauges;
 use super::held::Held;
 use super::sides::Sides;
 use super::throttle::Throttle;
@@ -85,6 +87,9 @@ pub struct Line {
     /// Another process has taken over.
     lost: watch::Receiver<bool>,
     onlooker: Onlooker,
+    pub gauges: Arc<Gauges>,
+    /// The server's clock, in microseconds since the epoch, at a moment.
+    clock: (u64, Instant),
     pub stop: watch::Receiver<bool>,
     /// For the journal and for looking at the server. Never holds a transaction open between two calls.
     pub control: Session,
@@ -127,6 +132,8 @@ pub struct Line {
     /// What the onlooker knows of it.
     pub told_applied: Option<u64>,
     pub saved_at: Instant,
+    /// In the last window the stream had nothing more.
+    pub nothing_left_at: Option<Instant>,
     asked_at: Instant,
     noticed_at: Instant,
     /// When to look whether binlogs run short.
@@ -140,7 +147,12 @@ pub struct Line {
 }
 
 impl Line {
-    pub async fn open(job: &Job, change: &Change, ownership: &Ownership) -> Result<Self, Trouble> {
+    pub async fn open(
+        job: &Job,
+        change: &Change,
+        ownership: &Ownership,
+        gauges: &Arc<Gauges>,
+    ) -> Result<Self, Trouble> {
         let server = &job.server;
         let mut control = Session::open(server).await?;
         let sides = Sides::look(&mut control, change).await?;
@@ -152,6 +164,7 @@ impl Line {
         let literals = copy::key_literals(&statements, "d")
             .ok_or_else(|| Trouble::Definite(Told::new("the key has a type that cannot be paged by")))?;
         let reader = Reader::open(server, &position, sides.watched()).await?;
+        let time = control.text("SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED)").await?;
         let now = Instant::now();
         let mut line = Self {
             server: server.clone(),
@@ -159,6 +172,8 @@ impl Line {
             fence: ownership.fence,
             lost: ownership.lost.clone(),
             onlooker: job.onlooker.clone(),
+            gauges: Arc::clone(gauges),
+            clock: (time.and_then(|time| time.parse().ok()).unwrap_or(0), now),
             stop: job.stop.clone(),
             scout: Session::open(server).await?,
             copiers: Vec::new(),
@@ -186,6 +201,7 @@ impl Line {
             applying: Duration::ZERO,
             told_applied: None,
             saved_at: now,
+            nothing_left_at: None,
             asked_at: now,
             noticed_at: now.checked_sub(NOTICE_EVERY).unwrap_or(now),
             binlogs_next: now,
@@ -236,6 +252,19 @@ impl Line {
             }
         }
         Ok(())
+    }
+
+    /// The other table shows all that was committed before the transaction that was read last, or, if nothing was left to
+    /// read, up to then.
+    pub fn tell_current(&self, nothing_left_at: Option<Instant>) {
+        let (clock_us, at) = self.clock;
+        let committed = self.reader.committed_us();
+        let behind = Duration::from_micros(clock_us.saturating_sub(committed));
+        let ahead = Duration::from_micros(committed.saturating_sub(clock_us));
+        let committed_at = (committed > 0).then(|| at.checked_sub(behind)).flatten().map(|at| at + ahead);
+        if let Some(at) = nothing_left_at.or(committed_at) {
+            self.gauges.current(at.min(Instant::now()));
+        }
     }
 
     pub fn tell(&self, notice: Notice) {

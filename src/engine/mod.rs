@@ -4,12 +4,14 @@
 //! [`step`](crate::lifecycle::step::step) choose the next. `line` holds the connections while rows move,
 //! `in_place` lets the server do it, `whole` gives a table that comes or goes its other name, `rounds` copies and catches up,
 //! `indexing` builds what was left off, `verify` compares the tables, `swap` exchanges them; `throttle` looks whether all that
-//! may go on, and `held` waits while it may not. Whoever has a change's id can [`run`] it: the
+//! may go on, and `held` waits while it may not. `sampling` puts on record what `gauges` show, for people. Whoever has a
+//! change's id can [`run`] it: the
 //! command that started it, a later command, or a long-lived agent. Nothing is handed from one to the next but
 //! what is on the server.
 
 mod backoff;
 mod driver;
+mod gauges;
 mod halt;
 mod held;
 mod in_place;
@@ -17,6 +19,7 @@ mod indexing;
 mod line;
 mod missing;
 mod rounds;
+mod sampling;
 pub mod sides;
 mod swap;
 mod throttle;

@@ -326,8 +326,10 @@ impl Line {
 
     /// Until the position contains all that the server has committed by now.
     pub async fn catch_up_with_server(&mut self) -> Result<(), Trouble> {
+        let asked = Instant::now();
         let target = store::executed(&mut self.control).await?;
         self.catch_up(&target).await?;
+        self.tell_current(Some(asked));
         self.exact = true;
         Ok(())
     }
@@ -451,6 +453,8 @@ impl Line {
     async fn window(&mut self, until: Until<'_>) -> Result<(), Trouble> {
         let ended = self.collect(self.position.clone(), until).await?;
         self.finish(ended).await?;
+        let nothing_left_at = self.nothing_left_at.take();
+        self.tell_current(nothing_left_at);
         match self.truncated.take() {
             Some((source, gno)) => self.truncate(&source, gno).await,
             None => Ok(()),
@@ -504,6 +508,7 @@ impl Line {
         let mut any = false;
         let started = Instant::now();
         self.net.clear();
+        self.nothing_left_at = None;
         let mut missing = until.missing(&reached);
         while missing.as_ref().is_none_or(|missing| !missing.is_empty()) {
             match self.reader.read(&mut self.net, PATIENCE).await? {
@@ -526,7 +531,10 @@ impl Line {
                     break;
                 }
                 Beat::Quiet if !self.reader.between_transactions() => {}
-                Beat::Quiet if *self.stop.borrow() || matches!(until, Until::Quiet) => break,
+                Beat::Quiet if *self.stop.borrow() || matches!(until, Until::Quiet) => {
+                    self.nothing_left_at = Some(Instant::now());
+                    break;
+                }
                 Beat::Quiet => {}
             }
         }
@@ -553,6 +561,7 @@ impl Line {
         self.applier.apply(&plan, &self.net, &self.frontier, self.care.form).await?;
         self.applying += started.elapsed();
         self.applied += self.net.changes();
+        self.gauges.applied(self.net.changes());
         if let Some(touched) = &mut self.touched {
             touched.add(self.net.rows().map(|(key, _)| key).chain(self.net.left()));
         }

@@ -59,17 +59,24 @@ impl Line {
         }
         self.raise_auto_increment(&swap).await?;
         self.catch_up_with_server().await?;
+        self.gauges.locking(true);
+        let attempt = self.attempt(&swap, accept_parked, force).await;
+        self.gauges.locking(false);
+        attempt
+    }
+
+    async fn attempt(&mut self, swap: &Swap, accept_parked: bool, force: bool) -> Result<Attempt, Trouble> {
         let asked = Instant::now();
-        match self.lock(&swap, force).await {
+        match self.lock(swap, force).await {
             Ok(()) => {}
             Err(Trouble::Locked(_)) => {
                 swap.relax(self.applier.session()).await?;
-                return self.missed(&swap, "the table was in use".into()).await;
+                return self.missed(swap, "the table was in use".into()).await;
             }
             Err(trouble) => return Err(trouble),
         }
         let granted = Instant::now();
-        match self.under_lock(&swap, accept_parked).await {
+        match self.under_lock(swap, accept_parked).await {
             Ok(mut freeze) => {
                 freeze.lock_wait_ms = milliseconds(granted - asked);
                 freeze.freeze_ms = milliseconds(granted.elapsed());
@@ -80,7 +87,7 @@ impl Line {
                 self.applier.rollback().await?;
                 swap.unlock(self.applier.session()).await?;
                 swap.relax(self.applier.session()).await?;
-                self.after_failure(&swap, trouble).await
+                self.after_failure(swap, trouble).await
             }
         }
     }

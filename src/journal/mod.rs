@@ -19,6 +19,7 @@
 
 pub mod fence;
 pub mod record;
+pub mod sample;
 pub mod store;
 pub mod throttle;
 pub mod verification;

@@ -18,8 +18,8 @@ use crate::session::{Session, SqlError, number, text};
 /// The version of `tables.sql`.
 const VERSION: u64 = 3;
 /// The tables of `tables.sql`.
-const TABLES: [&str; 9] =
-    ["meta", "change", "owner", "batch", "request", "event", "verify", "heartbeat", "throttle"];
+const TABLES: [&str; 10] =
+    ["meta", "change", "owner", "batch", "request", "event", "verify", "sample", "heartbeat", "throttle"];
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -372,19 +372,24 @@ pub async fn record_event(
         .map(|_| ())
 }
 
-/// The time line: when, what, detail.
-pub async fn events(session: &mut Session, id: u64) -> Result<Vec<(String, String, String)>, SqlError> {
-    let rows = session
-        .rows(&format!("SELECT at, kind, detail FROM `_rsc`.`event` WHERE change_id = {id} ORDER BY id"))
-        .await?;
+/// Of events that come again and again the last so many are read.
+const EVENTS_MAX: u32 = 1_000;
+
+/// The time line: when, in milliseconds since the epoch, what, detail. The oldest first.
+pub async fn events(session: &mut Session, id: u64) -> Result<Vec<(u64, String, String)>, SqlError> {
+    let part = |which: &str| {
+        format!(
+            "(SELECT id, CAST(UNIX_TIMESTAMP(at) * 1000 AS UNSIGNED) AS at_ms, kind, detail FROM `_rsc`.`event` \
+             WHERE change_id = {id} AND kind {which} 'swap_missed' ORDER BY id DESC LIMIT {EVENTS_MAX})"
+        )
+    };
+    let all =
+        format!("SELECT at_ms, kind, detail FROM ({} UNION ALL {}) e ORDER BY id", part("<>"), part("="));
+    let rows = session.rows(&all).await?;
     Ok(rows
         .iter()
         .map(|row| {
-            (
-                text(row, 0).unwrap_or_default(),
-                text(row, 1).unwrap_or_default(),
-                text(row, 2).unwrap_or_default(),
-            )
+            (number(row, 0).unwrap_or(0), text(row, 1).unwrap_or_default(), text(row, 2).unwrap_or_default())
         })
         .collect())
 }
@@ -395,6 +400,12 @@ pub async fn window_left_s(session: &mut Session, id: u64) -> Result<Option<f64>
         "SELECT GREATEST(0, TIMESTAMPDIFF(MICROSECOND, NOW(3), window_ends_at) / 1000000) FROM `_rsc`.`change` WHERE id = {id}"
     );
     Ok(session.text(&left).await?.and_then(|left| left.parse().ok()))
+}
+
+/// The server's clock, in milliseconds since the epoch.
+pub async fn now_ms(session: &mut Session) -> Result<u64, SqlError> {
+    let row = session.first("SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)").await?;
+    Ok(row.and_then(|row| number(&row, 0)).unwrap_or(0))
 }
 
 /// When the tables were last swapped, in UTC; each swap begins the revert window anew. `None` before the first.

@@ -89,6 +89,19 @@ CREATE TABLE IF NOT EXISTS `_rsc`.`verify` (
   KEY `by_change` (`change_id`, `id`)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='rsc: verifications of changes, and what they found'
 ;;
+CREATE TABLE IF NOT EXISTS `_rsc`.`sample` (
+  `change_id` BIGINT UNSIGNED NOT NULL,
+  `beat` BIGINT UNSIGNED NOT NULL COMMENT 'its place: one a second while somebody drives the change',
+  `at` TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
+  `activity` VARCHAR(20) NOT NULL,
+  `done` BIGINT UNSIGNED NOT NULL COMMENT 'rows copied or compared, or thousandths of an index build',
+  `goal` BIGINT UNSIGNED NOT NULL,
+  `applied` BIGINT UNSIGNED NOT NULL COMMENT 'row changes by the stream, since its owner took the change up',
+  `lag_ms` BIGINT UNSIGNED NULL COMMENT 'how old what the other table shows is',
+  `throttled` VARCHAR(500) NULL COMMENT 'why the copy waited',
+  PRIMARY KEY (`change_id`, `beat`)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT='rsc: what changes were doing, for the plots that people look at'
+;;
 CREATE TABLE IF NOT EXISTS `_rsc`.`heartbeat` (
   `source` CHAR(36) NOT NULL PRIMARY KEY COMMENT 'server_uuid of the server that it was written on',
   `beat` BIGINT UNSIGNED NOT NULL COMMENT 'when, by the clock of that server, in microseconds since 1970',

@@ -129,6 +129,13 @@ pub async fn of_request(session: &mut Session, request: u64) -> Result<Option<Ve
     one(session, &format!("request_id = {request} ORDER BY id DESC LIMIT 1")).await
 }
 
+/// All of a change, the oldest first.
+pub async fn all(session: &mut Session, change: u64) -> Result<Vec<Verification>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM `_rsc`.`verify` WHERE change_id = {change} ORDER BY id");
+    let rows = session.rows(&sql).await?;
+    Ok(rows.iter().map(read_verification).collect::<Result<_, _>>()?)
+}
+
 async fn one(session: &mut Session, which: &str) -> Result<Option<Verification>, StoreError> {
     let row = session.first(&format!("SELECT {COLUMNS} FROM `_rsc`.`verify` WHERE {which}")).await?;
     Ok(row.as_ref().map(read_verification).transpose()?)

@@ -7,7 +7,7 @@ use super::verification::Verification;
 use crate::schema::kind::Kind;
 
 /// The parts of a freeze, in milliseconds. Only `freeze_ms` is time in which the application waited for sure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Freeze {
     /// From asking for the locks to having them. Writers may have waited behind the request.
     pub lock_wait_ms: f64,
@@ -21,7 +21,7 @@ pub struct Freeze {
 }
 
 /// A connection that holds the table, as a person would look for it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Blocker {
     pub connection: u64,
     pub user: String,

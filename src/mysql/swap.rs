@@ -145,6 +145,22 @@ pub async fn sees_blockers(session: &mut Session) -> bool {
     matches!(kept, Ok(Some(answer)) if answer == "1")
 }
 
+/// Shorter ones come and go.
+const IN_THE_WAY_S: u64 = 1;
+const IN_THE_WAY_MAX: usize = 5;
+
+/// For an onlooker: who else than rsc has held the table for longer than a moment.
+pub async fn in_the_way(session: &mut Session, table: &TableName) -> Vec<Blocker> {
+    let ours = "SELECT t.PROCESSLIST_ID FROM performance_schema.user_variables_by_thread v \
+         JOIN performance_schema.threads t USING (THREAD_ID) WHERE v.VARIABLE_NAME = 'rsc_instance'";
+    let ours: Vec<u64> =
+        session.rows(ours).await.unwrap_or_default().iter().filter_map(|row| number(row, 0)).collect();
+    let mut found = blockers(session, table).await;
+    found.retain(|held| held.seconds >= IN_THE_WAY_S && !ours.contains(&held.connection));
+    found.truncate(IN_THE_WAY_MAX);
+    found
+}
+
 /// Connections of clients are threads of this kind; those of replication, of events and of the server itself are not.
 const CLIENT: &str = "t.TYPE = 'FOREGROUND' AND t.NAME LIKE '%/one\\_connection' AND t.PROCESSLIST_COMMAND NOT LIKE 'Binlog Dump%' \
      AND t.PROCESSLIST_USER NOT IN ('system user', 'event_scheduler') AND NOT EXISTS \

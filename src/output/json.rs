@@ -1,13 +1,29 @@
 //! The shapes of the JSON output.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
-use super::{LossReport, StatusReport};
+use super::status::{StatusReport, Swap, time_of};
+use super::{Listed, LossReport};
 use crate::agent::Tale;
 use crate::error::Error;
 use crate::journal::record::Change;
 use crate::lifecycle::notice::Notice;
+use crate::lifecycle::sample::Sample;
+use crate::lifecycle::trend;
 use crate::lifecycle::verification::Verification;
+
+/// Counts the incompatible changes of what this version prints; docs/json.md says what that promises.
+const VERSION: u32 = 1;
+
+/// Every object says of which version it is: a line that was filtered out of a stream is understood by itself.
+pub fn versioned(mut value: Value) -> Value {
+    if value.get("version").is_none() {
+        value["version"] = VERSION.into();
+    }
+    value
+}
 
 pub fn notice(notice: &Notice) -> Value {
     match notice {
@@ -90,7 +106,28 @@ pub fn tale(tale: &Tale) -> Value {
     }
 }
 
-pub fn change(change: &Change) -> Value {
+/// The change has come to where the command wanted it.
+pub fn done(change: &Change) -> Value {
+    json!({
+        "event": "done", "id": change.id, "state": change.state.name(), "serving": change.serving.name(),
+        "freeze_ms": change.freeze_ms,
+    })
+}
+
+pub fn note(text: &str) -> Value {
+    json!({ "event": "note", "text": text })
+}
+
+pub fn nothing_to_do(table: &str, why: &str) -> Value {
+    json!({ "event": "nothing_to_do", "table": table, "why": why })
+}
+
+/// A page was written.
+pub fn written(id: u64, file: &Path) -> Value {
+    json!({ "event": "report", "id": id, "file": file.display().to_string() })
+}
+
+fn change(change: &Change) -> Value {
     json!({
         "id": change.id,
         "kind": change.options.kind.name(),
@@ -107,20 +144,43 @@ pub fn change(change: &Change) -> Value {
     })
 }
 
-pub fn status(report: &StatusReport<'_>) -> Value {
-    let mut value = change(report.change);
+pub fn listed(listed: &Listed) -> Value {
+    let mut value = change(&listed.change);
+    value["event"] = "change".into();
+    value["owned"] = listed.owned().into();
+    value["now"] = now(listed.sample.as_ref().filter(|_| listed.owned()));
+    value
+}
+
+/// What the owner was at last.
+fn now(sample: Option<&Sample>) -> Value {
+    sample.map_or(Value::Null, |sample| {
+        json!({
+            "activity": sample.activity.name(), "done": sample.done, "goal": sample.goal,
+            "applied": sample.applied, "lag_ms": sample.lag_ms, "throttled": sample.throttled,
+        })
+    })
+}
+
+pub fn status(report: &StatusReport) -> Value {
+    let mut value = change(&report.change);
     value["event"] = "status".into();
     value["serving"] = report.serving.map(|s| s.name()).into();
     value["kept"] = report.serving.and_then(|s| report.change.kept(s)).map(|kept| kept.plain()).into();
     value["verdict"] = json!({ "verdict": report.verdict.name(), "text": report.verdict.to_string() });
-    value["owner"] = match report.owner {
+    value["owner"] = match &report.owner {
         Some(owner) => json!({ "who": owner.who, "alive": owner.alive, "silent_s": owner.silent_s }),
         None => Value::Null,
     };
     value["rows_copied"] = report.rows_copied.into();
     value["rows_estimate"] = report.change.rows_estimate.into();
     value["ledger"] = json!({ "parked_rows": report.ledger.parked, "lost_values": report.ledger.losses });
-    value["verification"] = report.verification.map_or(Value::Null, on_record);
+    value["verification"] = report.verification.as_ref().map_or(Value::Null, on_record);
+    value["now"] = now(report.now());
+    value["rate"] = report.now().and_then(|_| trend::rate_now(&report.samples)).map(f64::round).into();
+    value["left"] = json!(report.now().and_then(|_| trend::left(&report.samples)));
+    value["swaps"] = report.swaps().iter().map(swap).collect();
+    value["blockers"] = json!(report.blockers);
     value["binlogs_short"] = json!(report.shortage);
     value["throttle"] = report.throttle.as_ref().map_or(Value::Null, |now| {
         json!({
@@ -132,9 +192,18 @@ pub fn status(report: &StatusReport<'_>) -> Value {
         .cutover_waits
         .as_ref()
         .map_or(Value::Null, |(wait, windows)| json!({ "windows": windows, "opens_in_s": wait.as_secs() }));
-    value["limits"] = limits(report.change);
+    value["limits"] = limits(&report.change);
     value["next"] = report.next.clone().into();
     value
+}
+
+fn swap(swap: &Swap) -> Value {
+    json!({ "at": time_of(swap.at_ms), "serving": swap.serving.name(), "freeze": swap.freeze })
+}
+
+/// For `rsc set` without a setting.
+pub fn limits_of(change: &Change) -> Value {
+    json!({ "event": "limits", "id": change.id, "limits": limits(change) })
 }
 
 /// All limits of a change, by name.

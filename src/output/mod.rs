@@ -4,18 +4,26 @@
 //! stdout, each with an `event` field. Logs go to stderr in both.
 
 mod config;
-mod json;
+pub mod ink;
+pub mod json;
+pub mod list;
 mod live;
-mod losses;
-mod plan;
-mod text;
-mod verification;
+pub mod losses;
+pub mod page;
+pub mod plan;
+pub mod status;
+pub mod text;
+pub mod verification;
+pub mod watch;
 mod whole;
 
+use std::io;
 use std::io::Write;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::{Value, json};
+use serde_json::Value;
+use tokio::sync::watch::Receiver;
 
 use crate::agent::Tale;
 use crate::cli::Format;
@@ -25,9 +33,12 @@ use crate::journal::record::Change;
 use crate::lifecycle::notice::Notice;
 use crate::lifecycle::verification::Verification;
 
+use ink::Look;
+pub use list::Listed;
 pub use losses::LossReport;
 pub use plan::{Disk, Holders, PlanReport, Sampled};
-pub use text::{StatusReport, duration};
+pub use status::StatusReport;
+pub use text::duration;
 pub use {json::error as error_in_json, json::notice as notice_in_json, text::notice as notice_in_text};
 
 /// The kind of a notice, as programs are told it.
@@ -38,11 +49,13 @@ pub fn notice_name(notice: &Notice) -> String {
 pub struct Printer {
     format: Format,
     live: Mutex<live::Live>,
+    /// A person watches, and the end of the process needs no words.
+    watched: AtomicBool,
 }
 
 impl Printer {
     pub fn new(format: Format) -> Self {
-        Self { format, live: Mutex::new(live::Live::new()) }
+        Self { format, live: Mutex::new(live::Live::new()), watched: AtomicBool::new(false) }
     }
 
     /// Shows progress. Called from the engine; must not block for long.
@@ -65,13 +78,7 @@ impl Printer {
     /// The change has come to where the command wanted it.
     pub fn done(&self, change: &Change, hint: &str) {
         match self.format {
-            Format::Json => self.line(&json!({
-                "event": "done",
-                "id": change.id,
-                "state": change.state.name(),
-                "serving": change.serving.name(),
-                "freeze_ms": change.freeze_ms,
-            })),
+            Format::Json => self.line(&json::done(change)),
             Format::Text => {
                 self.finish_live();
                 put(&text::done(change, hint));
@@ -79,32 +86,54 @@ impl Printer {
         }
     }
 
-    pub fn list(&self, changes: &[(Change, bool)]) {
+    pub fn list(&self, listed: &[Listed], active: bool, now_ms: u64) {
         match self.format {
             Format::Json => {
-                for (change, owned) in changes {
-                    let mut line = json::change(change);
-                    line["event"] = "change".into();
-                    line["owned"] = (*owned).into();
-                    self.line(&line);
-                }
+                listed.iter().for_each(|listed| self.line(&json::listed(listed)));
             }
-            Format::Text => put(&text::list(changes, width(&console::Term::stdout()))),
+            Format::Text => {
+                list::text(listed, active, now_ms, &Look::of_stdout()).iter().for_each(|line| put(line));
+            }
         }
     }
 
-    pub fn status(&self, report: &StatusReport<'_>) {
+    pub fn status(&self, report: &StatusReport) {
         match self.format {
             Format::Json => self.line(&json::status(report)),
-            Format::Text => put(&text::status(report, width(&console::Term::stdout()))),
+            Format::Text => {
+                // A page that is longer than the terminal can be scrolled.
+                let look = Look { height: None, ..Look::of_stdout() };
+                status::screen(report, &look).iter().for_each(|line| put(&line.print(&look)));
+            }
+        }
+    }
+
+    /// Shows what comes until it has been seen enough.
+    pub async fn watch(&self, glances: Receiver<watch::Glance>, stop: Receiver<bool>) -> io::Result<()> {
+        self.watched.store(true, Ordering::SeqCst);
+        let shown = watch::show(self.format, glances, stop).await;
+        self.watched.store(false, Ordering::SeqCst);
+        shown
+    }
+
+    /// The person has asked for the end.
+    pub fn stopping(&self) {
+        if !self.watched.load(Ordering::SeqCst) {
+            self.remark("stopping after the statement in flight; once more to stop at once");
+        }
+    }
+
+    /// A page was written.
+    pub fn written(&self, id: u64, file: &std::path::Path) {
+        match self.format {
+            Format::Json => self.line(&json::written(id, file)),
+            Format::Text => put(&format!("written: {}", file.display())),
         }
     }
 
     pub fn limits(&self, change: &Change) {
         match self.format {
-            Format::Json => self.line(&json!({
-                "event": "limits", "id": change.id, "limits": json::limits(change),
-            })),
+            Format::Json => self.line(&json::limits_of(change)),
             Format::Text => put(&text::limits(change)),
         }
     }
@@ -150,7 +179,7 @@ impl Printer {
     /// What was asked for is so already.
     pub fn nothing_to_do(&self, table: &str, why: &str) {
         match self.format {
-            Format::Json => self.line(&json!({ "event": "nothing_to_do", "table": table, "why": why })),
+            Format::Json => self.line(&json::nothing_to_do(table, why)),
             Format::Text => put(&format!("nothing to do: {why}")),
         }
     }
@@ -158,7 +187,7 @@ impl Printer {
     /// Something the person should know that is no step of the change.
     pub fn remark(&self, remark: &str) {
         match self.format {
-            Format::Json => self.line(&json!({ "event": "note", "text": remark })),
+            Format::Json => self.line(&json::note(remark)),
             Format::Text => {
                 self.finish_live();
                 put(remark);
@@ -181,7 +210,7 @@ impl Printer {
     }
 
     fn line(&self, value: &Value) {
-        put(&value.to_string());
+        put(&json::versioned(value.clone()).to_string());
     }
 }
 

@@ -5,37 +5,10 @@ use std::time::Duration;
 use super::whole;
 use crate::agent::Tale;
 use crate::error::Error;
-use crate::journal::record::{Change, Owner};
-use crate::journal::throttle::Now;
+use crate::journal::record::Change;
 use crate::lifecycle::notice::{Blocker, Notice};
 use crate::lifecycle::retention::Shortage;
 use crate::lifecycle::state::{Serving, State};
-use crate::lifecycle::verdict::Verdict;
-use crate::lifecycle::verification::Verification;
-use crate::mysql::losses::Totals;
-
-/// All that `rsc status` shows.
-pub struct StatusReport<'a> {
-    pub change: &'a Change,
-    /// `None` when there is only one table.
-    pub serving: Option<Serving>,
-    pub verdict: Verdict,
-    pub owner: Option<&'a Owner>,
-    pub rows_copied: u64,
-    pub ledger: Totals,
-    /// The last one.
-    pub verification: Option<&'a Verification>,
-    /// Of the binlogs that the stream needs.
-    pub shortage: Option<Shortage>,
-    /// When, what, detail.
-    pub events: &'a [(String, String, String)],
-    /// What throttles it, if a process looks at that.
-    pub throttle: Option<&'a Now>,
-    /// Until a window for the first swap opens, and what the windows are.
-    pub cutover_waits: Option<(Duration, String)>,
-    /// Commands that make sense now.
-    pub next: Vec<String>,
-}
 
 /// `None` for what needs no line of its own.
 pub fn notice(notice: &Notice) -> Option<String> {
@@ -124,7 +97,7 @@ pub fn tale(tale: &Tale) -> Vec<String> {
     }
 }
 
-fn binlogs_short(shortage: Shortage) -> String {
+pub(super) fn binlogs_short(shortage: Shortage) -> String {
     let seconds = |s| duration(Duration::from_secs(s));
     let when = match shortage.left_s {
         0 => "now".to_owned(),
@@ -184,7 +157,7 @@ pub fn done(change: &Change, hint: &str) -> String {
     lines.join("\n")
 }
 
-fn cutover_waits(windows: &str, wait: Duration) -> String {
+pub(super) fn cutover_waits(windows: &str, wait: Duration) -> String {
     format!("waits for {windows}, in {}; `rsc cutover` makes it at once", duration(wait))
 }
 
@@ -196,130 +169,6 @@ pub fn limits(change: &Change) -> String {
         false => format!("{name}={text}"),
     });
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// The statement comes last and is cut where the terminal ends.
-pub fn list(changes: &[(Change, bool)], width: usize) -> String {
-    if changes.is_empty() {
-        return "no changes on this server".into();
-    }
-    let mut rows = vec![["ID", "TABLE", "STATE", "OWNER", "SINCE (UTC)", "STATEMENT"].map(String::from)];
-    for (change, owned) in changes {
-        rows.push([
-            change.id.to_string(),
-            change.table.plain(),
-            state_in_words(change.state),
-            (if *owned { "alive" } else { "-" }).into(),
-            to_the_minute(&change.updated_at),
-            one_line(clauses(change), usize::MAX),
-        ]);
-    }
-    let lines = table(&rows);
-    lines.iter().map(|line| cut(line, width.max(60))).collect::<Vec<_>>().join("\n")
-}
-
-/// What the statement does, without the table that has its own column.
-fn clauses(change: &Change) -> &str {
-    let statement = change.statement.as_str();
-    let names = [change.table.to_string(), change.table.plain()];
-    let rest =
-        names.iter().find_map(|name| statement.strip_prefix("ALTER TABLE ")?.strip_prefix(name.as_str()));
-    rest.map_or(statement, str::trim_start)
-}
-
-/// `2026-11-21 10:30:59.123` as `11-21 10:30`: a change seldom lives for a year.
-fn to_the_minute(time: &str) -> String {
-    time.get(5..16).unwrap_or(time).to_owned()
-}
-
-fn table(rows: &[[String; 6]]) -> Vec<String> {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..6).map(width).collect();
-    let line = |row: &[String; 6]| {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
-}
-
-pub fn status(report: &StatusReport<'_>, width: usize) -> String {
-    let change = report.change;
-    let paused = if change.paused { ", paused" } else { "" };
-    let mut lines = vec![format!(
-        "change {} on {}: {}{paused}",
-        change.id,
-        change.table.plain(),
-        state_in_words(change.state)
-    )];
-    let mut field =
-        |name: &str, value: String| lines.extend(labelled(&format!("  {name:<10} "), &value, width));
-    field("statement", one_line(&change.statement, 200));
-    if let Some(serving) = report.serving {
-        match change.options.kind.whole() {
-            true => field("table", whole::place(change, serving)),
-            false => field("serving", format!("{} schema", serving.name())),
-        }
-    }
-    field("revert", report.verdict.to_string());
-    // Of a table as a whole the verdict says what is in the way now; the reason is that of the last attempt.
-    let attempted = change.options.kind.whole() && change.state.settled() && !change.state.ended();
-    if let Some(reason) = change.reason.as_ref().filter(|_| !attempted) {
-        field("reason", reason.clone());
-    }
-    if report.ledger != Totals::default() {
-        let Totals { parked, losses } = report.ledger;
-        field("ledger", format!("{}, {}", plural(losses, "lost value"), plural(parked, "parked row")));
-    }
-    if let Some(found) = report.verification {
-        let at = found.ended_at.as_deref().unwrap_or(&found.began_at);
-        let result = super::verification::result(found);
-        let result = result.trim_start_matches("verified: ");
-        field("verify", format!("{result}, {} UTC", at.split('.').next().unwrap_or(at)));
-    }
-    if let Some(now) = report.throttle.filter(|now| now.throttled) {
-        let time = duration(Duration::from_secs_f64(now.for_s.unwrap_or(0.0).max(0.0)));
-        field("throttled", format!("for {time}: {}", now.reasons.join("; ")));
-    }
-    if let Some(lag) = report.throttle.and_then(|now| now.lag_ms) {
-        field("lag", format!("{lag:.0} ms, of the replica that is furthest behind"));
-    }
-    if let Some((wait, windows)) = &report.cutover_waits {
-        field("cut-over", cutover_waits(windows, *wait));
-    }
-    if let Some(shortage) = report.shortage {
-        field("binlogs", binlogs_short(shortage));
-    }
-    field("owner", owner(report.owner));
-    if !change.state.settled() && !change.options.kind.whole() {
-        let (copied, estimate) = (count(report.rows_copied), count(change.rows_estimate));
-        field("copied", format!("{copied} of about {estimate} rows"));
-    }
-    if let Some(ms) = change.freeze_ms {
-        let last = if change.options.kind.whole() { "rename" } else { "swap" };
-        field("freeze", format!("{ms:.1} ms at the last {last}"));
-    }
-    if let (false, Some(end)) = (change.state.ended(), &change.window_ends_at) {
-        field("window", format!("a revert is possible until {} UTC", end.split('.').next().unwrap_or(end)));
-    }
-    for (i, (at, kind, _)) in report.events.iter().rev().take(12).rev().enumerate() {
-        field(
-            if i == 0 { "events" } else { "" },
-            format!("{} UTC  {}", at.split('.').next().unwrap_or(at), kind.replace('_', " ")),
-        );
-    }
-    for (i, next) in report.next.iter().enumerate() {
-        field(if i == 0 { "next" } else { "" }, next.clone());
-    }
-    lines.join("\n")
-}
-
-fn owner(owner: Option<&Owner>) -> String {
-    match owner {
-        Some(owner) if owner.alive => owner.who.clone(),
-        Some(owner) => format!("none ({} was last heard of {:.0} s ago)", owner.who, owner.silent_s),
-        None => "none".into(),
-    }
 }
 
 /// What happened, what state things are in, and last, nearest to the prompt, what to type. Several reasons for one
@@ -368,7 +217,7 @@ pub(super) fn labelled(label: &str, text: &str, width: usize) -> Vec<String> {
 }
 
 /// Breaks at spaces, but not within backquotes: what is to be typed stays whole.
-fn wrap(text: &str, room: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let (mut word, mut quoted) = (String::new(), false);
     for c in text.trim_end().chars().chain([' ']) {
@@ -396,7 +245,7 @@ fn wrap(text: &str, room: usize) -> Vec<String> {
     lines
 }
 
-fn state_in_words(state: State) -> String {
+pub(super) fn state_in_words(state: State) -> String {
     state.name().replace('_', " ")
 }
 
@@ -427,6 +276,17 @@ pub fn count(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// Two units at most: `2h 5m`, `12.3s`, `85ms`.
+pub fn brief(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms}ms"),
+        1_000..60_000 => format!("{:.1}s", ms as f64 / 1000.0),
+        60_000..3_600_000 => duration(Duration::from_secs(ms / 1000)),
+        3_600_000..86_400_000 => duration(Duration::from_secs(ms / 60_000 * 60)),
+        _ => duration(Duration::from_secs(ms / 3_600_000 * 3600)),
+    }
 }
 
 /// In whole seconds: `2h 5m 3s`.

@@ -67,21 +67,20 @@ pub fn result(found: &Verification) -> String {
         0 => String::new(),
         rows => format!(", {} written too often to be compared", plural(rows, "row")),
     };
-    let mismatches = plural(found.mismatches() as u64, "row");
+    let verb = if found.mismatches() == 1 { "differs" } else { "differ" };
+    let mismatches = format!("{} {verb}", plural(found.mismatches() as u64, "row"));
     match found.outcome {
         Some(Outcome::Equal) => {
             format!("verified: {rows} compared, and both tables are the same{mended}{unsettled} ({took})")
         }
         Some(Outcome::Differs) if found.cut_short() => {
-            format!(
-                "verification ended early: {mismatches} of the first {rows} differ{mended}{unsettled} ({took})"
-            )
+            format!("verification ended early: of the first {rows}, {mismatches}{mended}{unsettled} ({took})")
         }
         Some(Outcome::Differs) => {
-            format!("verified: {rows} compared, and {mismatches} differ{mended}{unsettled} ({took})")
+            format!("verified: {rows} compared, and {mismatches}{mended}{unsettled} ({took})")
         }
         Some(Outcome::BrokenOff) => {
-            format!("verification broken off after {rows}; {mismatches} differ{mended}")
+            format!("verification broken off after {rows}; {mismatches}{mended}")
         }
         None => "verification is under way".into(),
     }

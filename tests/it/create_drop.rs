@@ -853,11 +853,11 @@ async fn what_is_said_is_true_of_one_table() {
         "change 1 on shop.t: revertible",
         "  table      shop.t is away, kept as shop._rsc1_t_old",
         "  revert     ready: the table is whole, and needs no stream",
-        "  freeze     N ms at the last rename",
         "  next       rsc revert 1",
     ] {
         assert!(status.lines().any(|said| said == line), "no {line:?}:\n{status}");
     }
+    assert!(status.contains(" UTC  the table is away; whoever used it waited N ms\n"), "{status}");
     assert_eq!(
         plainly(&text(&["losses", &number]).await),
         "change 1: shop.t is away, kept as shop._rsc1_t_old\n  nothing: the table is whole, with every row and every value\n"
@@ -934,6 +934,7 @@ async fn changes_are_told_to_programs() {
         .lines()
         .into_iter()
         .map(|mut line| {
+            assert_eq!(line.as_object_mut().unwrap().remove("version"), Some(1.into()));
             if line["freeze"].is_object() {
                 assert!(line["freeze"]["freeze_ms"].as_f64().unwrap() > 0.0);
                 line["freeze"] = Value::Null;

@@ -50,3 +50,4 @@ mod tidy;
 mod tls;
 mod unique_values;
 mod verify;
+mod watching;

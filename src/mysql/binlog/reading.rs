@@ -82,6 +82,7 @@ pub struct Reading {
     payload: Option<Payload>,
     /// Seconds since the epoch, from the last event that had a time.
     event_time: u32,
+    committed_us: u64,
     before_key: Vec<u8>,
     after_key: Vec<u8>,
 }
@@ -103,6 +104,7 @@ impl Reading {
             wrote: Wrote::default(),
             payload: None,
             event_time: 0,
+            committed_us: 0,
             before_key: Vec::new(),
             after_key: Vec::new(),
         }
@@ -128,6 +130,12 @@ impl Reading {
     /// The time of the last event, in seconds since the epoch by the server's clock; 0 before the first.
     pub fn event_time(&self) -> u32 {
         self.event_time
+    }
+
+    /// When the server committed the last transaction that has begun, in microseconds since the epoch by its clock; 0
+    /// before the first.
+    pub fn committed_us(&self) -> u64 {
+        self.committed_us
     }
 
     /// The next event, in the order of the stream.
@@ -252,6 +260,7 @@ impl Reading {
             return Err(StreamError::Damaged(format!("transaction {source}:{gno} has no end")));
         }
         self.gtid = Some((Source::new(gtid.sid(), gtid.tag().cloned()), gtid.gno()));
+        self.committed_us = gtid.immediate_commit_timestamp();
         Ok(())
     }
 

@@ -139,6 +139,11 @@ impl Reader {
         self.reading.event_time()
     }
 
+    /// [`Reading::committed_us`]
+    pub fn committed_us(&self) -> u64 {
+        self.reading.committed_us()
+    }
+
     /// Reads one event, waiting at most `patience`.
     pub async fn read(&mut self, into: &mut Compaction, patience: Duration) -> Result<Beat, StreamError> {
         // Giving up `next` loses nothing: what has been received stays in the stream.

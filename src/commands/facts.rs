@@ -1,0 +1,208 @@
+//! All that can be known of a change at a moment, for `rsc status` and `rsc report`.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{sql_error, store_error};
+use crate::engine::{self, sides};
+use crate::error::{Error, Told};
+use crate::journal::record::Change;
+use crate::journal::store::{self, StoreError};
+use crate::journal::{fence, sample, throttle, verification};
+use crate::lifecycle;
+use crate::lifecycle::retention::Shortage;
+use crate::lifecycle::sample::Activity;
+use crate::lifecycle::state::State;
+use crate::lifecycle::verdict::{Signs, verdict};
+use crate::mysql::binlog::stream;
+use crate::mysql::losses::{self, Totals};
+use crate::mysql::{retention, swap};
+use crate::output::StatusReport;
+use crate::output::status::Happening;
+use crate::rows::gtid_set::GtidSet;
+use crate::schema::table::string_literal;
+use crate::session::{Remedy, Session};
+use crate::settings::Server;
+
+/// The binlog itself is asked what is next in it, which is not done every second.
+const BINLOGS_EVERY: Duration = Duration::from_secs(30);
+
+/// Looks at one change, again and again.
+pub struct Facts {
+    server: Server,
+    id: u64,
+    /// When, and what came of it.
+    binlogs: Option<(Instant, Option<Shortage>)>,
+}
+
+impl Facts {
+    pub fn new(server: &Server, id: u64) -> Self {
+        Self { server: server.clone(), id, binlogs: None }
+    }
+
+    pub async fn look(&mut self, session: &mut Session) -> Result<StatusReport, Error> {
+        let id = self.id;
+        let change = store::find(session, id).await.map_err(store_error)?;
+        let change = change
+            .ok_or_else(|| Error::Unexpected(Told::new(format!("change {id} is gone from the journal"))))?;
+        let now_ms = store::now_ms(session).await.map_err(sql_error)?;
+        let owner = fence::owner(session, id).await.map_err(sql_error)?;
+        let rows_copied = store::rows_copied(session, id).await.map_err(sql_error)?;
+        let serving = match change.state.ended() {
+            true => None,
+            false => sides::serving(session, &change)
+                .await
+                .map_err(|trouble| Error::Unexpected(Told::new(format!("{trouble:?}"))))?,
+        };
+        let owner_alive = owner.as_ref().is_some_and(|o| o.alive);
+        // A planned change has no position yet, and perhaps not even its stream table.
+        let no_journal = change.state.ended() || change.state == State::Planned;
+        let whole = change.options.kind.whole();
+        let no_stream = whole || no_journal;
+        let position = match store::position(session, id).await {
+            Ok(position) => Some(position),
+            Err(StoreError::Sql(error)) if error.remedy() == Remedy::NoJournal => None,
+            Err(error) => return Err(store_error(error)),
+        };
+        let binlogs_kept = match &position {
+            Some(position) if !no_stream => binlogs_kept(session, position).await?,
+            _ => no_stream,
+        };
+        let ledger = losses::totals(session, id).await.map_err(sql_error)?;
+        let paused_or_left = change.paused || !owner_alive;
+        let shortage = match !no_stream && binlogs_kept && paused_or_left && change.state != State::Expired {
+            true => self.shortage(session).await?,
+            false => None,
+        };
+        let throttle = match owner_alive {
+            true => throttle::now(session, id).await.map_err(sql_error)?,
+            false => None,
+        };
+        // Until a window for the first swap opens, if it is what the change waits for.
+        let cutover_waits = match change.state == State::Ready && !change.options.postpone_cutover {
+            true => change.options.limits.window_closed((now_ms / 1000) as _),
+            false => None,
+        };
+        let blockers = match Activity::of(change.state) {
+            Some(Activity::Swapping) => swap::in_the_way(session, &change.table).await,
+            _ => Vec::new(),
+        };
+        let in_the_way = match (change.state, serving) {
+            (State::Revertible | State::Reverted, Some(serving)) if whole => {
+                let found = engine::whole::in_the_way(session, &change, serving.other()).await;
+                found.map_err(sql_error)?.map(|told| told.what)
+            }
+            _ => None,
+        };
+        let signs = Signs {
+            kind: change.options.kind,
+            serving,
+            in_the_way,
+            state: change.state,
+            reason: change.reason.as_deref(),
+            owner_alive,
+            binlogs_kept,
+            stream_lost: !no_journal && position.is_none(),
+            window_over: change.window_over,
+            parked: ledger.parked,
+            losses: ledger.losses,
+            in_place: change.options.in_place.is_some(),
+        };
+        let happening = |(at_ms, kind, detail): (u64, String, String)| Happening {
+            at_ms,
+            kind,
+            detail: serde_json::from_str(&detail).unwrap_or(Value::Null),
+        };
+        let events = store::events(session, id).await.map_err(sql_error)?;
+        Ok(StatusReport {
+            now_ms,
+            serving,
+            verdict: verdict(&signs),
+            rows_copied,
+            ledger,
+            verification: verification::latest(session, id).await.map_err(store_error)?,
+            shortage,
+            throttle,
+            cutover_waits,
+            events: events.into_iter().map(happening).collect(),
+            samples: sample::series(session, id).await.map_err(sql_error)?,
+            blockers,
+            next: next(&change, owner_alive, ledger),
+            owner,
+            change,
+        })
+    }
+
+    /// Where nobody can tell, there is nothing to say.
+    async fn shortage(&mut self, session: &mut Session) -> Result<Option<Shortage>, Error> {
+        if let Some((at, found)) = self.binlogs
+            && at.elapsed() < BINLOGS_EVERY
+        {
+            return Ok(found);
+        }
+        let found = shortage(&self.server, session, self.id).await?;
+        self.binlogs = Some((Instant::now(), found));
+        Ok(found)
+    }
+}
+
+/// Everything that was purged had been applied.
+async fn binlogs_kept(session: &mut Session, position: &GtidSet) -> Result<bool, Error> {
+    let kept = session
+        .text(&format!("SELECT GTID_SUBSET(@@GLOBAL.gtid_purged, {})", string_literal(&position.to_string())))
+        .await
+        .map_err(sql_error)?;
+    Ok(kept.as_deref() == Some("1"))
+}
+
+/// Asked of the binlog itself, for its times are nowhere else.
+async fn shortage(server: &Server, session: &mut Session, id: u64) -> Result<Option<Shortage>, Error> {
+    let position = store::position(session, id).await.map_err(store_error)?;
+    let executed = store::executed(session).await.map_err(store_error)?;
+    if position.contains_set(&executed) {
+        return Ok(None);
+    }
+    let Ok(Some(needed_since)) = stream::oldest_needed(server, &position).await else {
+        return Ok(None);
+    };
+    let kept_s = retention::kept_s(session).await.map_err(sql_error)?;
+    let now = store::now_ms(session).await.map_err(sql_error)? / 1000;
+    Ok(lifecycle::retention::shortage(now, needed_since, kept_s))
+}
+
+/// The commands that make sense now.
+fn next(change: &Change, owner_alive: bool, ledger: Totals) -> Vec<String> {
+    let id = change.id;
+    let losses = (ledger != Totals::default()).then(|| format!("rsc losses {id}"));
+    let resume = (!owner_alive).then(|| format!("rsc migrate --resume {id}"));
+    if change.paused {
+        return vec![format!("rsc resume {id}")];
+    }
+    if change.state == State::CatchingUp && change.reason.is_some() {
+        // The two tables differ.
+        let again = resume.unwrap_or_else(|| format!("rsc resume {id}"));
+        return vec![format!("rsc verify {id} --repair"), again, format!("rsc cancel {id}")];
+    }
+    match change.state {
+        State::Planned | State::Copying | State::Indexing | State::CatchingUp | State::CuttingOver => {
+            resume.into_iter().chain([format!("rsc cancel {id}")]).collect()
+        }
+        State::Ready => vec![format!("rsc cutover {id}"), format!("rsc cancel {id}")],
+        State::Revertible => {
+            losses.into_iter().chain([format!("rsc revert {id}"), format!("rsc complete {id}")]).collect()
+        }
+        State::Reverted => {
+            losses.into_iter().chain([format!("rsc reapply {id}"), format!("rsc complete {id}")]).collect()
+        }
+        State::Reverting | State::Reapplying => {
+            resume.into_iter().chain([format!("rsc cancel {id}")]).collect()
+        }
+        State::Expired => vec![format!("rsc complete {id}")],
+        State::Completing | State::Cancelling | State::Failing => resume.into_iter().collect(),
+        State::Completed if change.options.in_place.is_some() => {
+            vec![format!("rsc revert {id} --compensate")]
+        }
+        State::Completed | State::Cancelled | State::Failed => Vec::new(),
+    }
+}
