@@ -1,6 +1,9 @@
 //! Changes in every state that a person may meet, at a fixed time.
 
+use std::time::Duration;
+
 use rsc::journal::record::{Change, InPlace, Options, Owner};
+use rsc::journal::throttle::Now;
 use rsc::lifecycle::notice::{Blocker, Freeze};
 use rsc::lifecycle::retention::Shortage;
 use rsc::lifecycle::sample::{Activity, Sample};
@@ -215,7 +218,8 @@ pub fn all() -> Vec<(&'static str, StatusReport)> {
     vec![
         ("planned", planned()),
         ("copying", copying_now(80)),
-        ("copying-throttled", copying_now(100)),
+        ("copying-throttled", throttled()),
+        ("ready-window", waits_for_a_window()),
         ("copying-left", left()),
         ("paused", paused()),
         ("indexing", indexing()),
@@ -245,6 +249,23 @@ pub fn all() -> Vec<(&'static str, StatusReport)> {
 pub fn named(name: &str) -> StatusReport {
     let found = all().into_iter().find(|(of, _)| *of == name);
     found.unwrap_or_else(|| panic!("no change {name}")).1
+}
+
+fn throttled() -> StatusReport {
+    let reasons = vec!["replica db-2 is 3.2 s behind, more than 1.5 s".to_owned()];
+    let mut report = copying_now(100);
+    let (since, for_s) = (Some(at(90)), Some(10.0));
+    report.throttle = Some(Now { throttled: true, reasons, since, for_s, lag_ms: Some(3_200.0) });
+    report
+}
+
+fn waits_for_a_window() -> StatusReport {
+    let mut report = ready();
+    report.change.options.postpone_cutover = false;
+    report.cutover_waits = Some((Duration::from_secs(3_600), "02:00-04:00 Europe/Berlin".into()));
+    report.throttle =
+        Some(Now { throttled: false, reasons: Vec::new(), since: None, for_s: None, lag_ms: None });
+    report
 }
 
 fn planned() -> StatusReport {
