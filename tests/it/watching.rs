@@ -188,6 +188,8 @@ async fn session() -> Session {
         password: None,
         ssl_mode: SslMode::Disabled,
         ssl_ca: None,
+        ssl_cert: None,
+        ssl_key: None,
     };
     Session::open(&server).await.unwrap()
 }
