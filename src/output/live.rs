@@ -31,49 +31,12 @@ impl Live {
         match notice {
             Notice::Copied { rows, estimate, .. } => {
                 let speed = self.speed(*rows, *estimate);
-                self.progress(*rows, *estimate, &speed);
-            }
-            Notice::Indexing { indexes, seconds, done, eta_s, not_kept } => {
-                let what = match indexes {
-                    1 => "one index".to_owned(),
-                    _ => format!("{indexes} indexes"),
-                };
-                let seconds = duration(Duration::from_secs_f64(seconds.round()));
-                let how_far = match (done, eta_s) {
-                    (Some(done), Some(eta)) => {
-                        let left = duration(Duration::from_secs_f64(eta.round()));
-                        format!("{:.0}%, {left} left", done * 100.0)
-                    }
-                    (Some(done), None) => format!("{:.0}%", done * 100.0),
-                    (None, _) if *not_kept => {
-                        "how far is not known, as performance_schema's consumer events_stages_current is off"
-                            .into()
-                    }
-                    (None, _) => "how far is not known yet".into(),
-                };
-                self.passing(&format!("building {what} for {seconds}; {how_far}"));
-            }
-            Notice::Behind { seconds } => {
-                self.passing(&format!("catching up, {} behind", duration(Duration::from_secs(*seconds))));
-            }
-            Notice::Verifying { rows, estimate } => {
-                self.passing(&format!(
-                    "comparing the tables, {} of about {} rows",
-                    count(*rows),
-                    count(*estimate)
-                ));
-            }
-            Notice::Throttled { reasons, for_s, news: false, .. } => {
-                let time = duration(Duration::from_secs_f64(for_s.max(0.0)));
-                self.passing(&format!("throttled for {time}: {}", reasons.join("; ")));
-            }
-            Notice::Following { changes } => {
-                self.passing(&format!(
-                    "keeping the other table current, {} row changes applied",
-                    count(*changes)
-                ));
+                self.progress(*rows, *estimate, &copying(*rows, *estimate, speed));
             }
             other => {
+                if let Some(words) = meanwhile(other) {
+                    return self.passing(&words);
+                }
                 self.finish();
                 self.told_at = None;
                 if let Some(line) = text::notice(other) {
@@ -91,17 +54,16 @@ impl Live {
     }
 
     /// Since the copy began, pauses for catching up included: the last batch alone says little about what is left.
-    fn speed(&mut self, rows: u64, estimate: u64) -> String {
+    fn speed(&mut self, rows: u64, estimate: u64) -> Option<(f64, Duration)> {
         let (began, first) = *self.copy_began.get_or_insert_with(|| (Instant::now(), rows));
         let rows_per_s = (rows - first.min(rows)) as f64 / began.elapsed().as_secs_f64().max(1e-3);
         if rows_per_s < 1.0 || began.elapsed() < SPEED_AFTER {
-            return String::new();
+            return None;
         }
-        let left = Duration::from_secs_f64(estimate.saturating_sub(rows) as f64 / rows_per_s);
-        format!(", {} rows/s, {} left", count(rows_per_s as u64), duration(left))
+        Some((rows_per_s, Duration::from_secs_f64(estimate.saturating_sub(rows) as f64 / rows_per_s)))
     }
 
-    fn progress(&mut self, rows: u64, estimate: u64, speed: &str) {
+    fn progress(&mut self, rows: u64, estimate: u64, words: &str) {
         if rows >= estimate {
             self.finish();
             put(&format!("  copied {} rows", count(rows)));
@@ -109,9 +71,9 @@ impl Live {
             let bar = self.bar.get_or_insert_with(|| bar("  {bar:12} {percent:>3}%  {wide_msg}"));
             bar.set_length(estimate.max(1));
             bar.set_position(rows);
-            bar.set_message(format!("{} of {} rows{speed}", count(rows), count(estimate)));
+            bar.set_message(words.to_owned());
         } else if self.due() {
-            put(&format!("  copied {} of about {} rows{speed}", count(rows), count(estimate)));
+            put(&format!("  copied {words}"));
         }
     }
 
@@ -131,6 +93,57 @@ impl Live {
             self.told_at = Some(Instant::now());
         }
         due
+    }
+}
+
+/// What only changes in number while it goes on. `None` for what has happened.
+pub fn meanwhile(notice: &Notice) -> Option<String> {
+    match notice {
+        Notice::Indexing { indexes, seconds, done, eta_s, not_kept } => {
+            let what = match indexes {
+                1 => "one index".to_owned(),
+                _ => format!("{indexes} indexes"),
+            };
+            let seconds = duration(Duration::from_secs_f64(seconds.round()));
+            let how_far = match (done, eta_s) {
+                (Some(done), Some(eta)) => {
+                    let left = duration(Duration::from_secs_f64(eta.round()));
+                    format!("{:.0}%, {left} left", done * 100.0)
+                }
+                (Some(done), None) => format!("{:.0}%", done * 100.0),
+                (None, _) if *not_kept => {
+                    "how far is not known, as performance_schema's consumer events_stages_current is off"
+                        .into()
+                }
+                (None, _) => "how far is not known yet".into(),
+            };
+            Some(format!("building {what} for {seconds}; {how_far}"))
+        }
+        Notice::Behind { seconds } => {
+            Some(format!("catching up, {} behind", duration(Duration::from_secs(*seconds))))
+        }
+        Notice::Verifying { rows, estimate } => {
+            Some(format!("comparing the tables, {} of about {} rows", count(*rows), count(*estimate)))
+        }
+        Notice::Throttled { reasons, for_s, news: false, .. } => {
+            let time = duration(Duration::from_secs_f64(for_s.max(0.0)));
+            Some(format!("throttled for {time}: {}", reasons.join("; ")))
+        }
+        Notice::Following { changes } => {
+            Some(format!("keeping the other table current, {} row changes applied", count(*changes)))
+        }
+        _ => None,
+    }
+}
+
+/// How far the copy is: rows a second, and what is left at that speed.
+pub fn copying(rows: u64, estimate: u64, speed: Option<(f64, Duration)>) -> String {
+    let of = format!("{} of about {} rows", count(rows), count(estimate));
+    match speed {
+        Some((rows_per_s, left)) => {
+            format!("{of}, {} rows/s, {} left", count(rows_per_s as u64), duration(left))
+        }
+        None => of,
     }
 }
 

@@ -7,7 +7,7 @@ mod config;
 pub mod ink;
 pub mod json;
 pub mod list;
-mod live;
+pub mod live;
 pub mod losses;
 pub mod page;
 pub mod plan;

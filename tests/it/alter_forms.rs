@@ -98,13 +98,17 @@ async fn run(form: &str) -> Outcome {
         code => Outcome::Wrong(format!("ended with {code}: {said}")),
     };
     let mut conn = shared().conn().await.unwrap();
-    let id: Option<u64> = conn
-        .query_first(format!(
-            "SELECT id FROM _rsc.`change` WHERE schema_name = '{}' AND state = 'revertible'",
-            schema.replace('\'', "''")
-        ))
-        .await
-        .unwrap();
+    let id: Option<u64> = match code {
+        0 => conn
+            .query_first(format!(
+                "SELECT id FROM _rsc.`change` WHERE schema_name = '{}' AND state = 'revertible'",
+                schema.replace('\'', "''")
+            ))
+            .await
+            .unwrap(),
+        // There is no change, and perhaps no journal yet.
+        _ => None,
+    };
     if let Some(id) = id {
         rsc(shared(), &["complete", &id.to_string()]).run().await.well();
     }

@@ -444,7 +444,8 @@ async fn a_swap_that_was_not_shipped_is_done_again_on_the_promoted_replica() {
     let first = primary().await;
     let second = replica(&first).await;
     let clients = Clients::start(&first, 1).await;
-    let mut running = rsc(&first, &MIGRATE)
+    // On a busy machine the first attempt may come too late; with a replica that is cut off there would be no other.
+    let mut running = rsc(&first, &[&MIGRATE[..], &["--max-lag", "none"]].concat())
         .env("RSC_FAULT", "swap.lock.before:delay,swap.rename.after:kill")
         .env("RSC_FAULT_DELAY_MS", "5000")
         .start();

@@ -2,6 +2,7 @@ mod agent;
 mod alter_forms;
 mod another_machine;
 mod binlog_forms;
+mod book;
 #[cfg(debug_assertions)]
 mod cases;
 mod command_line;

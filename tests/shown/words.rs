@@ -1,11 +1,13 @@
 //! The lines of commands: progress, results and errors. Their help is in tests/it/help.
 
+use std::time::Duration;
+
 use rsc::agent::Tale;
 use rsc::error::{Error, Told};
 use rsc::lifecycle::state::{Serving, State};
 use rsc::lifecycle::verification::{Finding, Kind, Outcome};
 use rsc::mysql::losses::{Loss, Own, Parked, Totals};
-use rsc::output::{LossReport, losses, text, verification};
+use rsc::output::{LossReport, live, losses, text, verification};
 
 use crate::changes::{change, named, verification as verified};
 use crate::documented::notices;
@@ -22,6 +24,14 @@ fn what_happens_is_told_in_the_same_words() {
         })
         .collect();
     is_as_before("words/notices.txt", &told.join("\n"));
+}
+
+#[test]
+fn what_is_under_way_is_told_in_the_same_words() {
+    let mut told: Vec<String> = notices().iter().filter_map(live::meanwhile).collect();
+    told.push(live::copying(1_000, 2_000_000, None));
+    told.push(live::copying(1_500_000, 2_000_000, Some((231_456.7, Duration::from_secs(2)))));
+    is_as_before("words/live.txt", &told.join("\n"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! A replica tells its source where it listens, if it was told so itself (`report_host`); the port it always tells. Otherwise
 //! its address is that of the connection through which it is sent the binlog. The two are brought together by the
 //! replica's uuid, which both have; and a server that answers is the replica only if that is its uuid. rsc's own readers of
-//! the binlog are left out by the name they give themselves.
+//! the binlog are left out by the name they give themselves, and other programs that read it by having no uuid.
 
 use std::time::Duration;
 
@@ -51,8 +51,12 @@ async fn found(session: &mut Session) -> Result<Vec<Replica>, SqlError> {
         if host == READER_NAME {
             continue;
         }
-        let port = number(&row, 2).and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
         let uuid = text(&row, 4).unwrap_or_default();
+        if uuid.is_empty() {
+            // Every MySQL replica tells its uuid; this is a program that reads the binlog.
+            continue;
+        }
+        let port = number(&row, 2).and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
         let hosts =
             [host].into_iter().chain(connected_from(session, &uuid).await).filter(|host| !host.is_empty());
         let mut addresses: Vec<Address> = Vec::new();

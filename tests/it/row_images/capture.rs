@@ -48,7 +48,9 @@ pub async fn rows_events(position: &str, schema: &str, table: &str) -> Vec<Logge
     let mut conn = shared().conn().await.unwrap();
     conn.query_drop("SET @replica_uuid = UUID(), @slave_uuid = @replica_uuid").await.unwrap();
     let done: GtidSet = position.parse().unwrap();
+    // Beside it, other tests must not take it for a replica that they have to wait for.
     let request = BinlogStreamRequest::new(rand::random())
+        .with_hostname(b"rsc")
         .with_gtid()
         .with_gtid_set(done.to_sids())
         .with_non_blocking();
