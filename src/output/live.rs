@@ -14,7 +14,7 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 /// A speed that was measured for a shorter time is not worth telling.
 const SPEED_AFTER: Duration = Duration::from_secs(1);
 
-pub struct Live {
+pub(super) struct Live {
     bar: Option<ProgressBar>,
     terminal: bool,
     told_at: Option<Instant>,
