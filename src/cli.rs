@@ -221,10 +221,10 @@ pub struct Plan {
     #[arg(long, help_heading = "Fail unless")]
     pub require_lossless: bool,
     /// Fail if writers may have to wait for longer at the swap
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, help_heading = "Fail unless")]
+    #[arg(long, value_name = "DURATION", value_parser = span, help_heading = "Fail unless")]
     pub max_freeze: Option<Duration>,
     /// Fail if the copy and its indexes may take longer
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, help_heading = "Fail unless")]
+    #[arg(long, value_name = "DURATION", value_parser = span, help_heading = "Fail unless")]
     pub max_duration: Option<Duration>,
 }
 
@@ -254,7 +254,7 @@ pub struct Migrate {
     pub strategy: Strategy,
     /// How long a copy batch should take; no snapshot is held longer. A batch is one transaction, and while its binlog is
     /// written, others wait for their commit
-    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = span)]
     pub batch_time: Duration,
     /// Batches that are copied side by side [default: as many as the server's machine has cores, where they are known, at
     /// most 4]
@@ -563,14 +563,20 @@ pub struct Id {
     pub id: u64,
 }
 
+/// With its unit: of a bare number nobody knows whether seconds or milliseconds are meant.
+fn span(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|why| format!("{why}; a span of time is written like 500ms, 3s or 2h"))
+}
+
 fn interval(text: &str) -> Result<Duration, String> {
     let least = Duration::from_millis(100);
-    let duration = humantime::parse_duration(text).map_err(|e| e.to_string())?;
+    let duration = span(text)?;
     if duration < least { Err("must be at least 100ms".into()) } else { Ok(duration) }
 }
 
 fn whole_seconds(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|e| e.to_string())?;
+    let duration = span(text)?;
     if duration.as_secs() == 0 || duration.subsec_nanos() != 0 {
         return Err("must be at least 1s, in whole seconds".into());
     }

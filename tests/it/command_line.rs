@@ -738,3 +738,12 @@ async fn when_a_process_that_stayed_is_interrupted_any_other_can_revert() {
         3
     );
 }
+
+#[tokio::test]
+async fn a_span_of_time_that_is_none_is_told_how_to_write_one() {
+    for option in ["--batch-time=soon", "--revert-window=soon"] {
+        let ended = rsc(shared(), &["migrate", "--alter", "ALTER TABLE d.t FORCE", option]).run().await;
+        assert_eq!(ended.code, 2, "{ended:#?}");
+        assert!(ended.stderr.contains("a span of time is written like 500ms, 3s or 2h"), "{ended:#?}");
+    }
+}
