@@ -25,9 +25,13 @@
 //! Documents are compared as their text, in which MySQL has its own order of the keys. A value in a document that has no
 //! JSON type of its own (a BLOB, a date) may have lost its exact tag on its way through the stream; it is not counted.
 
+mod image;
+mod mend;
+mod rows;
+
+use self::image::{hash, image, sum};
 use super::key_range::{Bound, between};
-use super::ledger::{same, shown};
-use super::statements::{LENIENT, STAGING_MODE, Staging, Statements, define};
+use super::statements::{LENIENT, STAGING_MODE, Statements, define};
 use crate::schema::conversion::{self, Manner};
 use crate::schema::projection::Mapped;
 use crate::schema::table::quote;
@@ -295,99 +299,6 @@ impl Comparison {
         )
     }
 
-    /// Rows of the live table that the shadow does not have as they should be: the key as literals and for people, whether
-    /// it is missing, then for each column whether it differs, what it should be, and what it is.
-    pub fn differing(&self, literals: &[String], scope: &Scope, most: u64) -> String {
-        let key: Vec<String> = self
-            .statements
-            .projection()
-            .key
-            .iter()
-            .map(|part| {
-                let column = self.statements.source_column(part);
-                shown(&format!("d.{}", quote(&column.name)), column)
-            })
-            .collect();
-        let missing = format!("_rsc_s.{} IS NULL", self.shadow_key_names()[0]);
-        let differs: Vec<String> =
-            self.columns.iter().enumerate().map(|(i, column)| self.differs(i, column)).collect();
-        let mut values = literals.to_vec();
-        values.push(format!("CONCAT_WS(', ', {})", key.join(", ")));
-        values.push(missing.clone());
-        for (i, column) in self.columns.iter().enumerate() {
-            let (wanted, stored) = (self.wanted(i, column), self.held(column));
-            values.push(differs[i].clone());
-            values.push(format!("LEFT({}, {SHOWN_MAX})", shown(&wanted, &column.mapped.target)));
-            values.push(format!("LEFT({}, {SHOWN_MAX})", shown(&stored, &column.mapped.target)));
-        }
-        let (mut from, which) = self.live(scope);
-        let key = |alias: &str| -> String {
-            let pairs = self.key_names().into_iter().zip(self.statements.source_key_columns());
-            pairs.map(|(name, value)| format!("{alias}.{name} = {value}")).collect::<Vec<_>>().join(" AND ")
-        };
-        if self.stores() {
-            from.push_str(&format!(" STRAIGHT_JOIN {WANT} AS w ON {}", key("w")));
-        }
-        if self.keeps() {
-            from.push_str(&format!(" LEFT JOIN {STAYS} AS y ON {}", key("y")));
-        }
-        let parked = match &self.parked {
-            Some(Parked { table, live: true }) => format!(
-                " AND NOT EXISTS (SELECT 1 FROM {table} AS p WHERE {})",
-                equal(&self.k("p."), &self.statements.source_key_columns())
-            ),
-            _ => String::new(),
-        };
-        format!(
-            "SELECT {} FROM {from} LEFT JOIN {} ON {} WHERE {which} AND ({missing}{parked} OR (NOT {missing} AND ({}))) \
-             LIMIT {most}",
-            values.join(", "),
-            self.statements.shadow_by_key(),
-            self.statements.matches_delta(),
-            differs.join(" OR ")
-        )
-    }
-
-    /// Rows of the shadow that the live table does not have: the key as literals and for people.
-    pub fn extra(&self, literals: &[String], scope: &Scope, most: u64) -> String {
-        let projection = self.statements.projection();
-        let key: Vec<String> = projection
-            .key
-            .iter()
-            .map(|part| shown(&format!("_rsc_s.{}", quote(&part.target.name)), &part.target))
-            .collect();
-        let (from, which) = match scope {
-            Scope::Range(piece) => (
-                self.statements.shadow_by_key(),
-                between(&self.shadow_key_columns(), piece.lo.as_ref(), piece.hi.as_ref()),
-            ),
-            Scope::Suspects => {
-                let names = self.shadow_key_names();
-                let of = |alias: &str| names.iter().map(|name| format!("{alias}{name}")).collect::<Vec<_>>();
-                let same = equal(&of("_rsc_s."), &of("x."));
-                (
-                    format!("{EXTRA} AS x STRAIGHT_JOIN {} ON {same}", self.statements.shadow_by_key()),
-                    "TRUE".into(),
-                )
-            }
-        };
-        let parked = match &self.parked {
-            Some(Parked { table, live: false }) => format!(
-                " AND NOT EXISTS (SELECT 1 FROM {table} AS p WHERE {})",
-                equal(&self.k("p."), &self.shadow_key_columns())
-            ),
-            _ => String::new(),
-        };
-        format!(
-            "SELECT {}, CONCAT_WS(', ', {}) FROM {from} LEFT JOIN {} ON {} WHERE {which} AND {} IS NULL{parked} LIMIT {most}",
-            literals.join(", "),
-            key.join(", "),
-            self.statements.source_by_key(),
-            self.statements.matches_delta(),
-            self.statements.source_key_columns()[0]
-        )
-    }
-
     /// To be followed by rows of a number and a key.
     pub fn stage(&self, table: &str) -> String {
         format!("INSERT {STAGING_MODE} INTO {table} VALUES ")
@@ -405,72 +316,6 @@ impl Comparison {
                 self.statements.matches(|i, _| format!("t.k{i}"))
             ),
         ]
-    }
-
-    /// The live table's rows as of now, to be written later.
-    pub fn create_mend(&self) -> String {
-        let keys = self.key_names();
-        let projection = self.statements.projection();
-        let columns: Vec<String> = projection
-            .staged()
-            .iter()
-            .map(|&i| {
-                let column = &projection.source[i];
-                let in_key = projection.key.iter().any(|part| part.source == i);
-                define(&quote(&column.name), column, !in_key)
-            })
-            .collect();
-        temporary(MEND, &columns, &format!("PRIMARY KEY ({})", keys.join(", ")))
-    }
-
-    pub fn take_mend(&self) -> String {
-        let names = self.staged_names();
-        let values: Vec<String> = names.iter().map(|name| format!("d.{name}")).collect();
-        let (from, which) = self.live(&Scope::Suspects);
-        format!(
-            "INSERT {STAGING_MODE} INTO {MEND} ({}) SELECT {} FROM {from} WHERE {which}",
-            names.join(", "),
-            values.join(", ")
-        )
-    }
-
-    /// Stages those of them that are still suspects.
-    pub fn stage_mend(&self, delta: &str) -> String {
-        let names = self.staged_names();
-        let values: Vec<String> = names.iter().map(|name| format!("d.{name}")).collect();
-        format!(
-            "INSERT {STAGING_MODE} INTO {delta} ({}) SELECT {} FROM {SUSPECT} AS x STRAIGHT_JOIN {MEND} AS d ON {}",
-            names.join(", "),
-            values.join(", "),
-            equal(&self.statements.source_key_columns(), &self.k("x."))
-        )
-    }
-
-    /// Stages the rows of `delta` as rows that move to where they are, and their keys as left.
-    pub fn stage_rebuild(&self) -> [String; 2] {
-        let key = self.statements.source_key_columns().join(", ");
-        let delta = Staging::Delta.name();
-        [
-            format!(
-                "INSERT {STAGING_MODE} INTO {} SELECT {key}, {key} FROM {delta} AS d",
-                Staging::Moved.name()
-            ),
-            format!(
-                "{} SELECT {key} FROM {delta} AS d",
-                self.statements.stage_gone().trim_end_matches(" VALUES ")
-            ),
-        ]
-    }
-
-    /// The shadow's rows of [`EXTRA`].
-    pub fn delete_extra(&self) -> String {
-        let names = self.shadow_key_names();
-        let of = |alias: &str| names.iter().map(|name| format!("{alias}{name}")).collect::<Vec<_>>();
-        format!(
-            "DELETE _rsc_s FROM {EXTRA} AS x STRAIGHT_JOIN {} ON {}",
-            self.statements.shadow_by_key(),
-            equal(&of("_rsc_s."), &of("x."))
-        )
     }
 
     /// The names of the compared columns, in the order of [`Comparison::differing`].
@@ -507,28 +352,6 @@ impl Comparison {
         format!("_rsc_s.{}", quote(&column.mapped.target.name))
     }
 
-    fn differs(&self, i: usize, column: &Compared) -> String {
-        let target = &column.mapped.target;
-        let of = |value: String| format!("CAST({} AS BINARY)", conversion::bytes(target, &value));
-        let (wanted, held) = (of(self.wanted(i, column)), of(self.held(column)));
-        let mut differs = format!("NOT {wanted} <=> {held}");
-        if target.data_type == "json" {
-            let plain = |value: &str| {
-                format!("REGEXP_REPLACE(CONVERT({value} USING utf8mb4), 'base64:type[0-9]+:', 'base64:')")
-            };
-            differs.push_str(&format!(" AND NOT {} <=> {}", plain(&wanted), plain(&held)));
-        }
-        if column.kept {
-            let source = self.source(column);
-            let live = format!("d.{}", quote(&source.name));
-            differs.push_str(&format!(
-                " AND NOT COALESCE({}, FALSE)",
-                same(&format!("y._rsc_b{i}"), &live, source)
-            ));
-        }
-        format!("({differs})")
-    }
-
     fn source(&self, column: &Compared) -> &crate::schema::table::Column {
         &self.statements.projection().source[column.mapped.source]
     }
@@ -557,37 +380,6 @@ impl Comparison {
     }
 }
 
-/// A row as one text, from which every value, its absence and its length can be told.
-fn image(columns: &[(String, &Compared)]) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let (mut lengths, mut nulls) = (Vec::new(), Vec::new());
-    for (value, column) in columns {
-        let target = &column.mapped.target;
-        let bytes = conversion::bytes(target, value);
-        if conversion::of_any_length(target) {
-            lengths.push(format!("LENGTH({bytes})"));
-        }
-        if target.nullable {
-            nulls.push(format!("ISNULL({value})"));
-        }
-        parts.push(bytes);
-    }
-    parts.extend(lengths);
-    if !nulls.is_empty() {
-        parts.push(format!("CONCAT({})", nulls.join(", ")));
-    }
-    // The separator's character set makes the whole binary, so that no text is converted.
-    format!("CONCAT_WS(CAST('#' AS BINARY), {})", parts.join(", "))
-}
-
-fn hash(text: &str) -> String {
-    format!("SHA2({text}, 256)")
-}
-
-fn sum(hash: &str, from: &str, which: &str) -> String {
-    format!("SELECT COUNT(*), HEX(BIT_XOR(UNHEX({hash}))) FROM {from} WHERE {which}")
-}
-
 fn equal(a: &[String], b: &[String]) -> String {
     a.iter().zip(b).map(|(a, b)| format!("{a} = {b}")).collect::<Vec<_>>().join(" AND ")
 }
@@ -597,126 +389,4 @@ fn temporary(name: &str, columns: &[String], key: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::schema::projection::{KeyColumn, Projection, TargetOnly};
-    use crate::schema::table::{Column, TableName};
-
-    fn column(name: &str, column_type: &str) -> Column {
-        let data_type = column_type.split('(').next().unwrap();
-        Column {
-            name: name.into(),
-            data_type: data_type.into(),
-            column_type: column_type.into(),
-            charset: (data_type == "varchar").then(|| "utf8mb4".into()),
-            collation: (data_type == "varchar").then(|| "utf8mb4_bin".into()),
-            nullable: name != "id",
-            default: None,
-            extra: String::new(),
-            generated: false,
-        }
-    }
-
-    /// `id`, `v` as it is, and `n` as another type; `own` is known to the shadow only.
-    fn comparison(n: &str, swapped: bool, parked: Option<Parked>) -> Comparison {
-        let source =
-            vec![column("id", "int"), column("v", "varchar(9)"), column("n", "int"), column("x", "int")];
-        let mapped = |source: usize, target: Column| Mapped { source, target };
-        let projection = Projection {
-            mapped: vec![
-                mapped(0, source[0].clone()),
-                mapped(1, source[1].clone()),
-                mapped(2, column("n", n)),
-            ],
-            target_only: vec![TargetOnly { column: column("own", "int"), fill: None }],
-            key: vec![KeyColumn { source: 0, target: source[0].clone(), recollate: false }],
-            source,
-            source_key: "PRIMARY".into(),
-            target_key: "PRIMARY".into(),
-            manner: if swapped { Manner::Nearest } else { Manner::Strict },
-        };
-        let (live, shadow) = (TableName::new("d", "t"), TableName::new("d", "s"));
-        Comparison::new(Statements::new(projection, live, shadow), parked, swapped)
-    }
-
-    fn piece() -> Piece {
-        Piece { lo: Some(vec!["1".into()]), hi: Some(vec!["9".into()]) }
-    }
-
-    #[test]
-    fn what_is_carried_unchanged_is_summed_where_it_is() {
-        let comparison = comparison("bigint", false, None);
-        assert!(comparison.ordered() && !comparison.stores() && !comparison.keeps());
-        assert_eq!(
-            comparison.live_sum(&piece()),
-            "SELECT COUNT(*), HEX(BIT_XOR(UNHEX(SHA2(CONCAT_WS(CAST('#' AS BINARY), d.`id`, d.`v`, d.`n`, \
-             LENGTH(d.`v`), CONCAT(ISNULL(d.`v`), ISNULL(d.`n`))), 256)))) \
-             FROM `d`.`t` AS d FORCE INDEX (`PRIMARY`) WHERE d.`id` > 1 AND d.`id` <= 9"
-        );
-        assert_eq!(
-            comparison.shadow_sum(&piece()),
-            "SELECT COUNT(*), HEX(BIT_XOR(UNHEX(SHA2(CONCAT_WS(CAST('#' AS BINARY), _rsc_s.`id`, _rsc_s.`v`, _rsc_s.`n`, \
-             LENGTH(_rsc_s.`v`), CONCAT(ISNULL(_rsc_s.`v`), ISNULL(_rsc_s.`n`))), 256)))) \
-             FROM `d`.`s` AS _rsc_s FORCE INDEX (`PRIMARY`) WHERE _rsc_s.`id` > 1 AND _rsc_s.`id` <= 9"
-        );
-        assert_eq!(comparison.excluded(), ["own", "x"]);
-    }
-
-    #[test]
-    fn what_is_converted_is_stored_in_a_column_of_the_type_first() {
-        let comparison = comparison("decimal(9,2)", false, None);
-        assert_eq!(
-            comparison.create(),
-            [
-                "CREATE TEMPORARY TABLE `_rsc`.`want` (`id` int NOT NULL, _rsc_p BINARY(32) NULL, _rsc_v2 decimal(9,2) NULL, \
-              PRIMARY KEY (`id`)) ENGINE=InnoDB"
-            ]
-        );
-        let store = comparison.store(&Scope::Range(piece()));
-        assert_eq!(store[0], "DELETE FROM `_rsc`.`want`");
-        assert_eq!(
-            store[1],
-            "INSERT INTO `_rsc`.`want` (`id`, _rsc_p, _rsc_v2) SELECT d.`id`, UNHEX(SHA2(CONCAT_WS(CAST('#' AS BINARY), \
-             d.`id`, d.`v`, LENGTH(d.`v`), CONCAT(ISNULL(d.`v`))), 256)), d.`n` \
-             FROM `d`.`t` AS d FORCE INDEX (`PRIMARY`) WHERE d.`id` > 1 AND d.`id` <= 9"
-        );
-        assert!(comparison.live_sum(&piece()).contains("FROM `_rsc`.`want` AS d WHERE TRUE"));
-        let rows = comparison.differing(&["d.`id`".into()], &Scope::Suspects, 10);
-        assert!(rows.contains("NOT CAST(w._rsc_v2 AS BINARY) <=> CAST(_rsc_s.`n` AS BINARY)"), "{rows}");
-        assert!(!rows.contains("COLLATE"), "bytes, not collations: {rows}");
-    }
-
-    #[test]
-    fn only_after_a_swap_may_the_shadow_know_a_value_better() {
-        let before = comparison("bigint", false, None);
-        let after = comparison("bigint", true, None);
-        let rows = |comparison: &Comparison| comparison.differing(&[], &Scope::Suspects, 10);
-        assert!(!rows(&before).contains("_rsc_b") && before.store_back(&Scope::Suspects).is_empty());
-        assert!(after.keeps() && rows(&after).contains("y._rsc_b2 <=> d.`n`"), "{}", rows(&after));
-        assert!(after.store_back(&Scope::Suspects)[1].contains("_rsc_s.`n`"));
-    }
-
-    #[test]
-    fn a_parked_row_may_be_absent_from_the_side_that_cannot_hold_it_and_from_no_other() {
-        let parked = |live| Some(Parked { table: "parked".into(), live });
-        let of = |live| {
-            let comparison = comparison("bigint", true, parked(live));
-            let range = Scope::Range(piece());
-            (comparison.differing(&[], &range, 1), comparison.extra(&["k".into()], &range, 1))
-        };
-        let absent = "NOT EXISTS (SELECT 1 FROM parked AS p WHERE p.k0 = ";
-        let ((missing, extra), (accepted_missing, accepted_extra)) = (of(true), of(false));
-        assert!(missing.contains(absent) && !extra.contains(absent));
-        assert!(!accepted_missing.contains(absent) && accepted_extra.contains(absent));
-    }
-
-    #[test]
-    fn keys_in_another_order_have_no_ranges_in_common() {
-        let mut comparison = comparison("bigint", false, None);
-        let projection = comparison.statements.projection().clone();
-        let key = KeyColumn { recollate: true, ..projection.key[0].clone() };
-        let (live, shadow) = (TableName::new("d", "t"), TableName::new("d", "s"));
-        comparison.statements = Statements::new(Projection { key: vec![key], ..projection }, live, shadow);
-        assert!(!comparison.ordered());
-    }
-}
+mod tests;
