@@ -19,7 +19,7 @@ use crate::rows::statements::Statements;
 use crate::schema::kind::Kind;
 use crate::schema::projection::Mapping;
 use crate::schema::statement::{Alter, Refusal};
-use crate::schema::table::{Table, TableName, check_names, renamed_checks};
+use crate::schema::table::{Column, Table, TableName, check_names, renamed_checks};
 use crate::session::{Session, SqlError};
 
 /// What is asked for.
@@ -233,9 +233,8 @@ async fn look(
             "the empty twin of the table disappeared while it was looked at",
         )));
     };
-    // The twin has a counter only if the statement sets it.
-    let nothing =
-        definition(&after.create) == definition(&table.create) && after.auto_increment.is_none_or(|n| n <= 1);
+    let counts = after.columns.iter().any(Column::auto_increment) && alter.auto_increment.is_some();
+    let nothing = definition(&after.create) == definition(&table.create) && !counts;
     if whole && !alter.rebuild_only && nothing {
         reasons.push(
             Told::new(format!("the statement changes nothing of {}", table.name.plain()))

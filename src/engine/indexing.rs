@@ -100,7 +100,7 @@ impl Line {
                 return Ok(());
             }
             self.catch_up_with_server().await?;
-            self.applier.settle().await?;
+            self.stand_back().await?;
             match self.build_indexes().await {
                 Ok(()) => {}
                 Err(Trouble::Duplicate(why)) => self.judge_twins(&why).await?,

@@ -223,6 +223,13 @@ impl Line {
         Ok(())
     }
 
+    /// Before another session of this process changes the shadow's definition, which waits for every transaction that has
+    /// used the table. The applier's session has autocommit off, so also what it has only read counts. Only between two
+    /// windows, when nothing is pending.
+    pub async fn stand_back(&mut self) -> Result<(), Trouble> {
+        Ok(self.applier.settle().await?)
+    }
+
     /// Gives up what has been read or applied since the last commit, and reads it again.
     pub async fn reopen(&mut self) -> Result<(), Trouble> {
         self.applier.rollback().await?;

@@ -13,7 +13,7 @@ use crate::rows::statements::Statements;
 use crate::schema::deferral::{KeyText, deferrable, key_of_line, keys_of};
 use crate::schema::projection::{Mapping, Projection};
 use crate::schema::statement::Alter;
-use crate::schema::table::{Table, TableName};
+use crate::schema::table::{Column, Table, TableName};
 use crate::session::Session;
 
 /// The live table and its shadow, as they stand.
@@ -23,6 +23,8 @@ pub struct Sides {
     pub shadow: Table,
     /// Indexes of the new definition that the shadow does not have yet.
     pub missing: Vec<KeyText>,
+    /// The AUTO_INCREMENT that the statement asks for, as it spells it.
+    pub asked_counter: Option<String>,
     mapping: Mapping,
     mark: String,
     stream: String,
@@ -78,6 +80,7 @@ impl Sides {
             live,
             shadow,
             missing,
+            asked_counter: alter.auto_increment,
             mapping,
             mark: mark(change.id),
             stream: change.stream_table(),
@@ -93,6 +96,11 @@ impl Sides {
     pub fn deferrable(&self, all: bool) -> Vec<KeyText> {
         let old = (!all).then_some(&self.live);
         deferrable(&self.shadow, old, &self.mapping.forward().target_key)
+    }
+
+    /// The column of the shadow that the server counts up.
+    pub fn counting(&self) -> Option<&Column> {
+        self.shadow.columns.iter().find(|column| column.auto_increment())
     }
 
     /// From live to shadow.

@@ -25,6 +25,7 @@ use crate::lifecycle::notice::{Blocker, Freeze, Notice};
 use crate::mysql::apply::CommitAt;
 use crate::mysql::inspect;
 use crate::mysql::swap::{self, Swap, blockers};
+use crate::schema::counter::{Counter, carried};
 use crate::schema::table::TableName;
 use crate::session::{Session, SqlError};
 
@@ -166,26 +167,43 @@ impl Line {
         }
     }
 
-    /// The shadow must not hand out a number that the live table has handed out, also for rows that are gone.
-    /// Done before the lock, where it is cheap for the application.
+    /// What can be done about the shadow's counter before the lock, where it is cheap for the application.
     async fn raise_auto_increment(&mut self, swap: &Swap) -> Result<(), Trouble> {
+        if self.asked_counter().is_some() {
+            return Ok(());
+        }
         let live = inspect::auto_increment(&mut self.control, &swap.live).await?;
         let shadow = inspect::auto_increment(&mut self.control, &swap.shadow).await?;
-        if shadow > 0 && live > shadow {
-            swap.raise_auto_increment("swap.counter", &mut self.control, live).await?;
+        if let Counter::Becomes(to) = carried(live, shadow, self.sides.counting()) {
+            self.stand_back().await?;
+            swap.set_auto_increment("swap.counter", &mut self.control, &to).await?;
         }
         Ok(())
     }
 
     /// Rows that came and went since then may have taken the counter further.
     async fn check_auto_increment(&mut self, swap: &Swap) -> Result<(), Trouble> {
+        let asked = self.asked_counter();
         let session = self.applier.session();
-        let live = inspect::auto_increment(session, &swap.live).await?;
         let shadow = inspect::auto_increment(session, &swap.shadow).await?;
-        if shadow > 0 && live > shadow {
-            swap.raise_auto_increment("swap.counter_locked", session, live).await?;
+        let counter = match asked {
+            Some(asked) if shadow > 0 => Counter::Becomes(asked),
+            Some(_) => Counter::Stays,
+            None => {
+                let live = inspect::auto_increment(session, &swap.live).await?;
+                carried(live, shadow, self.sides.counting())
+            }
+        };
+        if let Counter::Becomes(to) = counter {
+            swap.set_auto_increment("swap.counter_locked", self.applier.session(), &to).await?;
         }
         Ok(())
+    }
+
+    /// What the statement says of the counter, at the first swap.
+    fn asked_counter(&self) -> Option<String> {
+        let first = self.change.state.before_first_swap();
+        self.sides.asked_counter.clone().filter(|_| first)
     }
 
     /// From here on the stream runs the other way.

@@ -72,11 +72,12 @@ impl Swap {
         session.run_at("swap.unlock", "UNLOCK TABLES").await.map(|_| ())
     }
 
-    pub async fn raise_auto_increment(
+    /// `to` as a statement spells it. The server sets it to more where the rows ask for it.
+    pub async fn set_auto_increment(
         &self,
         at: &'static str,
         session: &mut Session,
-        to: u64,
+        to: &str,
     ) -> Result<(), SqlError> {
         session
             .run_at(at, &format!("ALTER TABLE {} AUTO_INCREMENT = {to} {}", self.shadow, self.mark))

@@ -2,6 +2,7 @@
 
 pub mod compensation;
 pub mod conversion;
+pub mod counter;
 pub mod deferral;
 pub mod key;
 pub mod kind;

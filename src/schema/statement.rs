@@ -37,6 +37,8 @@ pub struct Alter {
     pub added: Vec<String>,
     /// Constraints that are dropped or altered by their name: the name, and where in `specs` it stands.
     pub constraints: Vec<(String, Range<usize>)>,
+    /// `AUTO_INCREMENT = …`, the last of them, as typed.
+    pub auto_increment: Option<String>,
     /// Nothing is asked for but to write the table anew: FORCE, or its own ENGINE=InnoDB.
     pub rebuild_only: bool,
 }

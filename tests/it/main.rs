@@ -9,6 +9,7 @@ mod command_line;
 mod concurrent_writers;
 mod configuration;
 mod conversions;
+mod counters;
 mod create_drop;
 #[cfg(debug_assertions)]
 mod create_drop_faults;
@@ -35,6 +36,7 @@ mod ledger_faults;
 mod ledger_random;
 mod long_rows;
 mod metrics;
+mod own_locks;
 mod packaging;
 mod parallel_copy;
 mod plan;

@@ -267,6 +267,8 @@ impl Applier {
         if self.on_record.parked && self.session.run(&ledger.forget_present()).await?.affected > 0 {
             self.commit(&CommitAt::WINDOW, fence, position).await?;
         }
+        // Also where there was nothing to forget: it has read the shadow.
+        self.settle().await?;
         if self.on_record.losses {
             self.renew_losses(&ledger, fence, position, swapped_at).await?;
         }

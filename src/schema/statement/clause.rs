@@ -104,7 +104,7 @@ pub fn read(clause: &[Piece<'_>], alter: &mut Alter) -> Result<Kind, Refusal> {
         "FORCE" if rest.is_empty() => return Ok(Kind::Rebuild),
         "ALTER" => alter_part(clause, rest, alter)?,
         "COALESCE" | "CONVERT" | "FORCE" | "PARTITION" | "REMOVE" | "REORGANIZE" => {}
-        _ if first.is_any(OPTIONS) => return options(clause),
+        _ if first.is_any(OPTIONS) => return options(clause, alter),
         _ => return Err(refused(&keyword, clause)),
     }
     Ok(Kind::Change)
@@ -216,20 +216,23 @@ fn alter_part(clause: &[Piece<'_>], rest: &[Piece<'_>], alter: &mut Alter) -> Re
 }
 
 /// Table options stand behind each other without commas; a partitioning may follow the last.
-fn options(clause: &[Piece<'_>]) -> Result<Kind, Refusal> {
+fn options(clause: &[Piece<'_>], alter: &mut Alter) -> Result<Kind, Refusal> {
     let mut kind = Kind::Rebuild;
     let mut rest = clause;
     while let Some(first) = rest.first() {
         if first.is_any(&["PARTITION", "REMOVE"]) {
             return Ok(Kind::Change);
         }
-        let engine = first.is("ENGINE");
+        let (engine, counter) = (first.is("ENGINE"), first.is("AUTO_INCREMENT"));
         rest = after_option_name(rest).ok_or_else(|| Refusal::UnknownClause(shown(rest)))?;
         let value = rest.first().ok_or_else(|| Refusal::UnknownClause(shown(clause)))?;
         if engine {
             refuse_other_engine(value)?;
         } else {
             kind = Kind::Change;
+        }
+        if counter {
+            alter.auto_increment = Some(value.text.into());
         }
         rest = &rest[group_length(rest)..];
     }
