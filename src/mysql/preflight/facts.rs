@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::grants::Grants;
+use super::grants::{Grants, Naming};
 use crate::mysql::foreign_keys::{self, ForeignKey};
 use crate::mysql::inspect;
 use crate::schema::table::{Table, string_literal};
@@ -89,7 +89,20 @@ pub async fn grants(session: &mut Session) -> Result<Grants, SqlError> {
     let using = if roles.is_empty() || roles == "NONE" { String::new() } else { format!(" USING {roles}") };
     let user = session.text("SELECT CURRENT_USER()").await?.unwrap_or_default();
     let lines = list(session, &format!("SHOW GRANTS FOR CURRENT_USER(){using}")).await?;
-    Ok(Grants::read(&user, &lines))
+    // Servers before 8.0.16 do not know the first.
+    let naming = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('partial_revokes', 'lower_case_table_names')";
+    let naming = session.rows(naming).await?;
+    let is = |name: &str, values: &[&str]| {
+        naming.iter().any(|row| {
+            text(row, 0).as_deref() == Some(name)
+                && text(row, 1).is_some_and(|v| values.contains(&v.as_str()))
+        })
+    };
+    let naming = Naming {
+        literal: is("partial_revokes", &["ON", "1"]),
+        folded: is("lower_case_table_names", &["1", "2"]),
+    };
+    Ok(Grants::read(&user, &lines, &roles, naming))
 }
 
 /// A user or table name as it is written in a statement that mends something.
@@ -114,7 +127,12 @@ pub fn sample() -> Facts {
             ("read_only", "OFF"),
         ]),
         binlog_filters: String::new(),
-        grants: Grants::read("root@%", &["GRANT ALL PRIVILEGES ON *.* TO `root`@`%`".into()]),
+        grants: Grants::read(
+            "root@%",
+            &["GRANT ALL PRIVILEGES ON *.* TO `root`@`%`".into()],
+            "NONE",
+            Naming::default(),
+        ),
         table: Table::only_named(&crate::schema::table::TableName::new("d", "t")),
         engine: "InnoDB".into(),
         foreign_keys: vec![],

@@ -48,7 +48,16 @@ pub fn lacking(grants: &Grants, schema: Option<&str>) -> Option<Told> {
     if statements.is_empty() {
         return None;
     }
-    Some(Told::new(format!("{} lacks privileges", grants.user)).next(statements.join("; ")))
+    Some(Told::new(format!("{} lacks privileges", grants.user)).next(granting(grants, statements.join("; "))))
+}
+
+/// A GRANT, or, where roles are not active, what may do as well.
+pub fn granting(grants: &Grants, grant: String) -> String {
+    if grants.idle_roles.is_empty() {
+        return grant;
+    }
+    let (account, roles) = (account(&grants.user), grants.idle_roles.join(", "));
+    format!("{grant}; or, if a role that is not active has it, SET DEFAULT ROLE {roles} TO {account}")
 }
 
 pub fn lacking_to_kill(grants: &Grants) -> Option<Told> {
@@ -62,7 +71,7 @@ pub fn lacking_to_kill(grants: &Grants) -> Option<Told> {
 #[cfg(test)]
 mod tests {
     use super::super::facts::sample;
-    use super::super::grants::Grants;
+    use super::super::grants::{Grants, Naming};
     use super::*;
 
     #[test]
@@ -76,6 +85,8 @@ mod tests {
                 "GRANT ALL PRIVILEGES ON `d`.* TO `rsc`@`%`".into(),
                 "GRANT ALL PRIVILEGES ON `_rsc`.* TO `rsc`@`%`".into(),
             ],
+            "NONE",
+            Naming::default(),
         );
         let told = check(&facts).expect("refused");
         assert_eq!(told.next, "GRANT REPLICATION SLAVE ON *.* TO 'rsc'@'%'");
