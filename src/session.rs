@@ -1,14 +1,18 @@
-//! One connection to the server, with the settings that make rsc's statements mean one thing.
+//! One connection to the server, with the settings that make rsc's statements mean one thing: [`variables`] lists them.
 //!
 //! A query whose future was dropped leaves its answer on the connection, and the next query would be given
 //! that answer. So a session that was left in the middle of a query refuses to be used again.
 
-use std::sync::OnceLock;
+pub mod variables;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, Row, SslOpts};
 
+use self::variables::{Role, VARIABLES};
 use crate::settings::{Server, SslMode};
 
 /// What a statement can come back with.
@@ -118,16 +122,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Row events carry two images of a row; the server's limit for a packet is 1 GiB.
 const PACKET_MAX: usize = 1 << 30;
 
-/// What is the same for every session that rsc works with. Fractions of a second are rounded, or cut off, as the
-/// server does it for everyone else.
-const WORKING_SESSION: &str = "SET SESSION \
-    time_zone = '+00:00', \
-    sql_mode = CONCAT('STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', \
-        IF(FIND_IN_SET('TIME_TRUNCATE_FRACTIONAL', @@GLOBAL.sql_mode), ',TIME_TRUNCATE_FRACTIONAL', '')), \
-    transaction_isolation = 'READ-COMMITTED', \
-    sql_safe_updates = 0, max_execution_time = 0, wait_timeout = 28800, net_write_timeout = 600, \
-    lock_wait_timeout = 60, \
-    default_tmp_storage_engine = InnoDB, information_schema_stats_expiry = 0";
+/// Before anything is known of the session: nothing that is asked may be cut short.
+const FIRST: &str = "SET SESSION sql_select_limit = 18446744073709551615, sql_big_selects = 1, \
+    max_execution_time = 0, character_set_client = 'utf8mb4', character_set_results = 'utf8mb4'";
 
 /// Tells this process from every other, wherever it runs: process numbers and host names may repeat in containers.
 /// Its sessions carry it, for whoever takes over.
@@ -137,9 +134,24 @@ pub fn instance() -> &'static str {
 }
 
 impl Session {
-    /// A session as the server hands it out: for the operator's own statement, which must mean what it means
-    /// in their client.
-    pub async fn plain(server: &Server) -> Result<Self, SqlError> {
+    /// A session for rsc's own statements.
+    pub async fn open(server: &Server) -> Result<Self, SqlError> {
+        Self::of(server, Role::Control).await
+    }
+
+    /// A session for the operator's own statement, which must mean what it means in their client.
+    pub async fn operator(server: &Server) -> Result<Self, SqlError> {
+        Self::of(server, Role::Operator).await
+    }
+
+    async fn of(server: &Server, role: Role) -> Result<Self, SqlError> {
+        let mut session = Self::connected(server).await?;
+        session.settle(server, role).await?;
+        Ok(session)
+    }
+
+    /// As the server hands it out, without what `init_connect` did.
+    async fn connected(server: &Server) -> Result<Self, SqlError> {
         let opts = opts(server, server.ssl_mode);
         let made = match connect(opts).await {
             // Only a server that cannot encrypt is spoken to in plain text, never one whose encryption fails.
@@ -161,14 +173,48 @@ impl Session {
             Ok(Err(e)) => return Err(unreachable(plainly(&e), SEE_ADDRESS)),
             Err(_) => return Err(unreachable(format!("no answer within {CONNECT_TIMEOUT:?}"), SEE_ADDRESS)),
         };
-        Ok(Self { conn, answering: false })
+        let mut session = Self { conn, answering: false };
+        session.begin()?;
+        let reset = session.conn.reset().await.map(|_| ());
+        session.end(reset)?;
+        Ok(session)
     }
 
-    /// A session for rsc's own statements.
-    pub async fn open(server: &Server) -> Result<Self, SqlError> {
-        let mut session = Self::plain(server).await?;
-        session.run(&format!("{WORKING_SESSION}, @rsc_instance = '{}'", instance())).await?;
-        Ok(session)
+    /// Gives the variables their values.
+    async fn settle(&mut self, server: &Server, role: Role) -> Result<(), SqlError> {
+        let known = self.known(server).await?;
+        let assignments = variables::assignments(role, &known);
+        let mark = format!("@rsc_instance = '{}'", instance());
+        match self.run(&format!("SET SESSION {}, {mark}", assignments.join(", "))).await {
+            Err(SqlError::Server { code, .. }) if CANNOT_SET.contains(&code) => {}
+            other => return other.map(|_| ()),
+        }
+        // The server lets this account not set one of them. It takes them all or none.
+        for assignment in assignments.iter().chain([&mark]) {
+            match self.run(&format!("SET SESSION {assignment}")).await {
+                Err(SqlError::Server { code, .. }) if CANNOT_SET.contains(&code) && !needed(assignment) => {}
+                other => drop(other?),
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of the server's variables, asked for once.
+    async fn known(&mut self, server: &Server) -> Result<Arc<HashSet<String>>, SqlError> {
+        type Known = Mutex<HashMap<(String, (u16, u16, u16)), Arc<HashSet<String>>>>;
+        static KNOWN: OnceLock<Known> = OnceLock::new();
+        let all = KNOWN.get_or_init(Known::default);
+        // Another version may answer at the same address by now.
+        let key = (server.address(), self.conn.server_version());
+        if let Some(known) = all.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(known.clone());
+        }
+        self.run(FIRST).await?;
+        let rows = self.rows("SHOW SESSION VARIABLES").await?;
+        let names = rows.iter().filter_map(|row| text(row, 0)).map(|name| name.to_lowercase());
+        let known = Arc::new(names.collect::<HashSet<_>>());
+        all.lock().unwrap_or_else(PoisonError::into_inner).insert(key, known.clone());
+        Ok(known)
     }
 
     /// The server's name for this connection.
@@ -286,6 +332,18 @@ impl Session {
         self.answering = matches!(result, Err(SqlError::Lost(_)));
         result
     }
+}
+
+/// Unknown, not for this account, not this value, read only.
+const CANNOT_SET: [u16; 5] = [1193, 1227, 1231, 1235, 1238];
+
+/// Without it a session would not be what rsc takes it for.
+fn needed(assignment: &str) -> bool {
+    let name = assignment.split(" = ").next().unwrap_or_default();
+    VARIABLES.iter().any(|variable| {
+        variable.name == name
+            && matches!(variable.rule, variables::Rule::Pinned(_) | variables::Rule::Control(_))
+    })
 }
 
 /// A column of a row as text; `None` for NULL.

@@ -102,7 +102,7 @@ impl Driver<'_> {
             Trouble::Definite(Told::new(format!("the journaled statement cannot be read: {e}")))
         })?;
         // The operator's words mean what they mean in their client.
-        let mut plain = Session::plain(&self.job.server).await?;
+        let mut plain = Session::operator(&self.job.server).await?;
         plain.run(&format!("SET SESSION lock_wait_timeout = {patience}")).await?;
         self.session.run("START TRANSACTION").await?;
         self.ownership.fence.share_at("in_place.share", &mut self.session).await?;

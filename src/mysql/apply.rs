@@ -455,15 +455,21 @@ impl Applier {
         let done = self.session.run_at("window.stage", statement).await?;
         rows.clear();
         if done.warnings > 0 {
-            self.judge_warnings().await?;
+            self.judge_warnings(done.warnings).await?;
         }
         Ok(())
     }
 
     /// Staging must not change a value. The server warns about a few that it stores unchanged: ENUM index 0, and
     /// FLOAT at the limit of its display width. It also warns about the words of a statement.
-    async fn judge_warnings(&mut self) -> Result<(), ApplyError> {
+    async fn judge_warnings(&mut self, given: u16) -> Result<(), ApplyError> {
         let warnings = self.session.rows("SHOW WARNINGS").await?;
+        if warnings.len() < usize::from(given).min(WARNINGS_LEAST) {
+            return Err(ApplyError::Changed(format!(
+                "the server keeps only {} of {given} warnings; raise it: `SET GLOBAL max_error_count = 65535`",
+                warnings.len()
+            )));
+        }
         let columns = &self.statements.projection().source;
         for warning in &warnings {
             let message = text(warning, 2).unwrap_or_default();
@@ -480,6 +486,9 @@ impl Applier {
         Ok(())
     }
 }
+
+/// Fewer than MySQL's own limit: with a lower one nothing could be seen.
+const WARNINGS_LEAST: usize = 64;
 
 /// Warnings about utf8mb3, its collations, and other things that MySQL wants to give up.
 const DEPRECATED: [u64; 5] = [1287, 1681, 3719, 3720, 3778];

@@ -18,7 +18,7 @@ pub async fn build(
     shadow: &TableName,
     alter: &Alter,
 ) -> Result<(), SqlError> {
-    let mut session = Session::plain(server).await?;
+    let mut session = Session::operator(server).await?;
     session.run_at("shadow.clear", &format!("DROP TABLE IF EXISTS {shadow}")).await?;
     session.run_at("shadow.create", &format!("CREATE TABLE {shadow} LIKE {live}")).await?;
     let specs = match alter.constraints.is_empty() {
@@ -33,7 +33,7 @@ pub async fn build(
 ///
 /// A table that already has the name is dropped, as above: nobody has written to it.
 pub async fn create(server: &Server, table: &TableName, whole: &Whole) -> Result<(), SqlError> {
-    let mut session = Session::plain(server).await?;
+    let mut session = Session::operator(server).await?;
     session.run(&format!("USE {}", quote(&table.schema))).await?;
     session.run_at("shadow.clear", &format!("DROP TABLE IF EXISTS {table}")).await?;
     session.run_at("shadow.create", &whole.naming(table)).await.map(|_| ())

@@ -52,5 +52,6 @@ mod throttle;
 mod tidy;
 mod tls;
 mod unique_values;
+mod variables;
 mod verify;
 mod watching;

@@ -70,7 +70,7 @@ impl From<std::io::Error> for StreamError {
 }
 
 async fn dump(server: &Server, position: &GtidSet) -> Result<BinlogStream, StreamError> {
-    let mut session = Session::plain(server).await?;
+    let mut session = Session::open(server).await?;
     let heartbeat = HEARTBEAT.as_nanos();
     // Without a uuid of its own, a second reader with the same server id would end this one.
     session
