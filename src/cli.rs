@@ -459,6 +459,9 @@ pub struct Revert {
     /// Revert though the old schema cannot hold some rows; they stay in the new table, and `rsc losses` names them
     #[arg(long)]
     pub accept_parked: bool,
+    /// Do not revert if the old schema cannot hold a value or a row as it was written; the refusal names them
+    #[arg(long, conflicts_with_all = ["accept_parked", "compensate"])]
+    pub refuse_losses: bool,
     /// Undo a change of --strategy instant, which has kept no old table: runs the statement that gives the old definition
     /// back as an online change, and says first what that loses
     #[arg(long, conflicts_with = "accept_parked")]

@@ -209,6 +209,7 @@ impl Row {
             | Notice::Verifying { .. }
             | Notice::Asked { .. }
             | Notice::Truncated
+            | Notice::Lost(_)
             | Notice::TakenBack { .. }
             | Notice::CutoverWaits { .. }
             | Notice::Killed(_)

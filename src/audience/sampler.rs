@@ -80,6 +80,8 @@ async fn look_at(
         reason: change.reason.as_deref(),
         // This process drives it.
         owner_alive: true,
+        paused: change.paused,
+        unseen: 0,
         binlogs_kept: true,
         stream_lost: false,
         window_over: change.window_over,

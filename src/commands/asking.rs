@@ -14,6 +14,7 @@ use crate::journal::fence;
 use crate::journal::record::{Answer, Change};
 use crate::journal::store::{self, StoreError, Wish};
 use crate::lifecycle::event::{Event, Verb};
+use crate::lifecycle::notice::Notice;
 use crate::lifecycle::state::State;
 use crate::lifecycle::step::step;
 use crate::mysql::losses;
@@ -26,7 +27,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(store::REQUEST_LIVES_S
 
 pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
     let (mut session, change) = context.change(id).await?;
-    if let (Verb::Revert | Verb::RevertAcceptingParked, Some(no)) = (verb, compensate::instead(&change)) {
+    if let (Verb::Revert | Verb::RevertAcceptingParked | Verb::RevertRefusingLosses, Some(no)) =
+        (verb, compensate::instead(&change))
+    {
         return Err(Error::RevertRefused(no));
     }
     let (kind, state) = (change.options.kind, state(&mut session, &change).await);
@@ -40,6 +43,12 @@ pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
 
 async fn carried_out(context: &Context, session: &mut Session, id: u64, verb: Verb) -> Result<Change, Error> {
     if let Some(change) = ask_owner(context, session, id, verb).await? {
+        if verb.reverts()
+            && let Some(lost) = losses::told(session, id).await.map_err(sql_error)?
+        {
+            // The owner has told those who listen to it.
+            context.printer.notice(&Notice::Lost(lost));
+        }
         return Ok(change);
     }
     let driven = match engine::run(context.job(id, Some(verb), until(verb))).await {
@@ -68,6 +77,7 @@ fn until(verb: Verb) -> Until {
         Verb::Cutover
         | Verb::Revert
         | Verb::RevertAcceptingParked
+        | Verb::RevertRefusingLosses
         | Verb::Reapply
         | Verb::Complete
         | Verb::Cancel => Until::Settled,
@@ -101,7 +111,9 @@ fn hint(change: &Change, verb: Verb) -> String {
 pub(super) fn refused(verb: Verb, why: &str, advice: &str) -> Error {
     let told = Told::new(why).state("nothing was changed").next(advice);
     match verb {
-        Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply => Error::RevertRefused(told),
+        Verb::Revert | Verb::RevertAcceptingParked | Verb::RevertRefusingLosses | Verb::Reapply => {
+            Error::RevertRefused(told)
+        }
         Verb::Cutover
         | Verb::Complete
         | Verb::Cancel
@@ -204,7 +216,7 @@ async fn answered(
             return Err(Error::Unexpected(Told::new(format!("change {id} is gone from the journal"))));
         };
         match (verb, change.state) {
-            (Verb::Revert | Verb::RevertAcceptingParked, State::Reverted)
+            (Verb::Revert | Verb::RevertAcceptingParked | Verb::RevertRefusingLosses, State::Reverted)
             | (Verb::Cutover | Verb::Reapply, State::Revertible)
             | (Verb::Pause | Verb::Resume, _)
             | (Verb::Complete, State::Completed)
@@ -221,8 +233,10 @@ async fn answered(
 }
 
 async fn not_done(session: &mut Session, verb: Verb, change: &Change) -> Result<Error, Error> {
-    if verb == Verb::Revert
-        && let Some(no) = losses::refusal(session, change.id).await.map_err(sql_error)?
+    let with_losses = verb != Verb::RevertRefusingLosses;
+    if verb.reverts()
+        && verb != Verb::RevertAcceptingParked
+        && let Some(no) = losses::refusal(session, change.id, with_losses).await.map_err(sql_error)?
     {
         return Ok(refused(verb, &no.what, &no.next));
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{sql_error, store_error};
+use super::{sql_error, store_error, unseen};
 use crate::engine::{self, sides};
 use crate::error::{Error, Told};
 use crate::journal::record::Change;
@@ -95,6 +95,7 @@ impl Facts {
             }
             _ => None,
         };
+        let unseen = unseen::look(&self.server, session, &change, owner_alive).await?;
         let signs = Signs {
             kind: change.options.kind,
             serving,
@@ -102,6 +103,8 @@ impl Facts {
             state: change.state,
             reason: change.reason.as_deref(),
             owner_alive,
+            paused: change.paused,
+            unseen: unseen.as_ref().map_or(0, |unseen| unseen.transactions),
             binlogs_kept,
             stream_lost: !no_journal && position.is_none(),
             window_over: change.window_over,
@@ -122,6 +125,7 @@ impl Facts {
             rows_copied,
             ledger,
             verification: verification::latest(session, id).await.map_err(store_error)?,
+            unseen,
             shortage,
             throttle,
             cutover_waits,

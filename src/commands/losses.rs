@@ -1,9 +1,10 @@
 //! `rsc losses <id>`: what was written under the new schema that the old one cannot show.
 
-use super::{Context, sql_error};
+use super::{Context, sql_error, unseen};
 use crate::cli::LossesOptions;
 use crate::engine::sides::Sides;
 use crate::error::{Error, Told};
+use crate::journal::fence;
 use crate::journal::record::Change;
 use crate::lifecycle::state::Serving;
 use crate::mysql::losses::{self, Own};
@@ -27,6 +28,11 @@ pub async fn run(context: &Context, options: &LossesOptions) -> Result<(), Error
     let parked = losses::parked(&mut session, id, options.limit).await.map_err(sql_error)?;
     let lost = losses::losses(&mut session, id, options.limit).await.map_err(sql_error)?;
     let own = own_values(&mut session, &change, options.limit).await?;
+    let alive = fence::owner(&mut session, id).await.map_err(sql_error)?.is_some_and(|owner| owner.alive);
+    let unseen = match change.serving {
+        Serving::New => unseen::look(&context.server, &mut session, &change, alive).await?,
+        Serving::Old => None,
+    };
     context.printer.losses(&LossReport {
         change: &change,
         totals,
@@ -34,6 +40,7 @@ pub async fn run(context: &Context, options: &LossesOptions) -> Result<(), Error
         lost: &lost,
         own: &own,
         limit: options.limit,
+        unseen: unseen.as_ref(),
     });
     Ok(())
 }

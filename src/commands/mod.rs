@@ -16,6 +16,7 @@ mod plan;
 mod report;
 mod set;
 mod status;
+mod unseen;
 mod verify;
 mod whole;
 
@@ -80,7 +81,11 @@ async fn obey(context: &Context, command: &Command, database: Option<&str>) -> R
             compensate::run(context, revert.id, revert.agent).await
         }
         Command::Revert(revert) => {
-            let verb = if revert.accept_parked { Verb::RevertAcceptingParked } else { Verb::Revert };
+            let verb = match (revert.accept_parked, revert.refuse_losses) {
+                (true, _) => Verb::RevertAcceptingParked,
+                (false, true) => Verb::RevertRefusingLosses,
+                (false, false) => Verb::Revert,
+            };
             asking::run(context, revert.id, verb).await
         }
         Command::Reapply(id) => asking::run(context, id.id, Verb::Reapply).await,

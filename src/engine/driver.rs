@@ -13,7 +13,7 @@ use super::line::Line;
 use super::missing;
 use super::sampling::Sampling;
 use super::sides::{self, Sides};
-use super::swap::Attempt;
+use super::swap::{Accepted, Attempt};
 use super::trouble::Trouble;
 use super::{Job, Until};
 use crate::error::{Error, Told};
@@ -155,18 +155,15 @@ fn next(change: &Change, event: &Event) -> Result<State, Refusal> {
 
 /// Whoever wants the change to move does not want it paused, and tries again what it waits with.
 fn noting(verb: Verb, state: State) -> Note {
-    let accept_parked = match verb {
-        Verb::Revert => Some(false),
-        Verb::RevertAcceptingParked => Some(true),
-        _ => None,
-    };
+    let accept_parked = verb.reverts().then_some(verb == Verb::RevertAcceptingParked);
+    let refuse_losses = verb.reverts().then_some(verb == Verb::RevertRefusingLosses);
     let paused = match verb {
         Verb::Verify | Verb::VerifyRepairing => None,
         other => Some(other == Verb::Pause),
     };
     let reason = (verb == Verb::Resume && state == State::CatchingUp).then_some(None);
     let cutover_now = (verb == Verb::Cutover).then_some(true);
-    Note { paused, accept_parked, cutover_now, reason, ..Note::default() }
+    Note { paused, accept_parked, refuse_losses, cutover_now, reason, ..Note::default() }
 }
 
 fn at_the_end(change: Change, ask: Option<Verb>) -> Result<Change, Halt> {
@@ -217,6 +214,7 @@ impl Wanted {
             Verb::Cutover
             | Verb::Revert
             | Verb::RevertAcceptingParked
+            | Verb::RevertRefusingLosses
             | Verb::Reapply
             | Verb::Complete
             | Verb::Cancel
@@ -590,17 +588,22 @@ impl<'a> Driver<'a> {
                     return self.happens(&Event::SwapMissed, Note::default()).await;
                 }
             }
-            let accept_parked = self.change.options.accept_parked;
-            if to == Serving::Old && !accept_parked {
+            let with_losses = !self.change.options.refuse_losses;
+            let accept = Accepted { parked: self.change.options.accept_parked, losses: with_losses };
+            if to == Serving::Old && !accept.parked {
                 line.retry_parked().await?;
-                if let Some(no) = losses::refusal(&mut self.session, self.change.id).await? {
+                let refused = losses::refusal(&mut self.session, self.change.id, with_losses).await?;
+                if let Some(no) = refused {
                     return self.take_back(Verb::Revert, no, Note::default()).await;
                 }
             }
-            let (why, blockers, unnoticed) = match line.swap(accept_parked, self.forces()).await? {
+            let (why, blockers, unnoticed) = match line.swap(accept, self.forces()).await? {
                 Attempt::Swapped(freeze) => {
                     self.missed = None;
                     self.swapped(to, freeze).await?;
+                    if to == Serving::Old {
+                        self.tell_of_losses().await?;
+                    }
                     line.turn().await?;
                     return Ok(line.rest().await?);
                 }
@@ -647,6 +650,16 @@ impl<'a> Driver<'a> {
         let mut detail = serde_json::to_value(freeze).unwrap_or_default();
         detail["serving"] = serving.name().into();
         store::record_event(&mut self.session, self.change.id, "swapped", &detail).await?;
+        Ok(())
+    }
+
+    /// What the old schema, which is live now, cannot show of what was written under the new one.
+    async fn tell_of_losses(&mut self) -> Result<(), Halt> {
+        if let Some(lost) = losses::told(&mut self.session, self.change.id).await? {
+            let detail = serde_json::to_value(&lost).unwrap_or_default();
+            store::record_event(&mut self.session, self.change.id, "lost", &detail).await?;
+            self.tell(Notice::Lost(lost));
+        }
         Ok(())
     }
 

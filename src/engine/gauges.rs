@@ -79,6 +79,7 @@ impl Gauges {
             | Notice::Retrying { .. }
             | Notice::Truncated
             | Notice::Parked { .. }
+            | Notice::Lost(_)
             | Notice::TakenBack { .. }
             | Notice::BinlogsShort(_)
             | Notice::Blocked { .. } => {}

@@ -51,7 +51,7 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
         Halt::Refused(no) => {
             let told = Told::new(no.what).state("nothing was changed").next(no.next);
             match job.ask {
-                Some(Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply) => Error::RevertRefused(told),
+                Some(Verb::Revert | Verb::RevertAcceptingParked | Verb::RevertRefusingLosses | Verb::Reapply) => Error::RevertRefused(told),
                 Some(
                     Verb::Cutover
                     | Verb::Complete
@@ -79,7 +79,7 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
         Halt::Blocked { told, severed } => {
             let keep = format!("to keep what serves, `rsc complete {id}`");
             let again = match job.ask {
-                Some(verb @ (Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply)) => {
+                Some(verb @ (Verb::Revert | Verb::RevertAcceptingParked | Verb::RevertRefusingLosses | Verb::Reapply)) => {
                     format!("rsc {} {id}", verb.name())
                 }
                 Some(
@@ -106,7 +106,7 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
                 .state(format!("the stream of change {id} {state}; the live table works as before"))
                 .next(next);
             match job.ask {
-                Some(Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply) => Error::RevertRefused(told),
+                Some(Verb::Revert | Verb::RevertAcceptingParked | Verb::RevertRefusingLosses | Verb::Reapply) => Error::RevertRefused(told),
                 Some(
                     Verb::Cutover
                     | Verb::Complete
@@ -131,7 +131,7 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
         Halt::Denied { told, begun: true } => Error::Stopped(told.state(kept)),
         Halt::Denied { told, begun: false } => Error::Refused(told.state("nothing was changed")),
         Halt::Orphaned(told) => match job.ask {
-            Some(Verb::Revert | Verb::RevertAcceptingParked | Verb::Reapply) => Error::RevertRefused(told),
+            Some(Verb::Revert | Verb::RevertAcceptingParked | Verb::RevertRefusingLosses | Verb::Reapply) => Error::RevertRefused(told),
             Some(
                     Verb::Cutover
                     | Verb::Complete

@@ -44,10 +44,17 @@ pub enum Attempt {
     },
 }
 
+/// What the old schema may be unable to hold, if it is to be live again.
+#[derive(Clone, Copy, Debug)]
+pub struct Accepted {
+    pub parked: bool,
+    pub losses: bool,
+}
+
 impl Line {
     /// Tries once to swap. When it has happened, and is on record, the stream is to be [turned](Line::turn). With `force`,
     /// applications that keep the table from being locked are ended.
-    pub async fn swap(&mut self, accept_parked: bool, force: bool) -> Result<Attempt, Trouble> {
+    pub async fn swap(&mut self, accept: Accepted, force: bool) -> Result<Attempt, Trouble> {
         let swap = self.sides.swap(self.change.id);
         let mut in_the_way = self.someone_in_the_way(&swap).await;
         if force {
@@ -61,12 +68,12 @@ impl Line {
         self.raise_auto_increment(&swap).await?;
         self.catch_up_with_server().await?;
         self.gauges.locking(true);
-        let attempt = self.attempt(&swap, accept_parked, force).await;
+        let attempt = self.attempt(&swap, accept, force).await;
         self.gauges.locking(false);
         attempt
     }
 
-    async fn attempt(&mut self, swap: &Swap, accept_parked: bool, force: bool) -> Result<Attempt, Trouble> {
+    async fn attempt(&mut self, swap: &Swap, accept: Accepted, force: bool) -> Result<Attempt, Trouble> {
         let asked = Instant::now();
         match self.lock(swap, force).await {
             Ok(()) => {}
@@ -77,7 +84,7 @@ impl Line {
             Err(trouble) => return Err(trouble),
         }
         let granted = Instant::now();
-        match self.under_lock(swap, accept_parked).await {
+        match self.under_lock(swap, accept).await {
             Ok(mut freeze) => {
                 freeze.lock_wait_ms = milliseconds(granted - asked);
                 freeze.freeze_ms = milliseconds(granted.elapsed());
@@ -111,7 +118,7 @@ impl Line {
         Ok(())
     }
 
-    async fn under_lock(&mut self, swap: &Swap, accept_parked: bool) -> Result<Freeze, Trouble> {
+    async fn under_lock(&mut self, swap: &Swap, accept: Accepted) -> Result<Freeze, Trouble> {
         let started = Instant::now();
         // Under the lock it cannot become read-only any more: that waits for the lock.
         if store::read_only(self.applier.session()).await? {
@@ -124,8 +131,13 @@ impl Line {
         self.applier.commit(&CommitAt::SWAP, self.fence, &reached).await?;
         let applying = self.applying + committing.elapsed();
         self.position = reached;
-        if !accept_parked && self.applier.parked().await? > 0 {
+        if !accept.parked && self.applier.parked().await? > 0 {
             return Err(Trouble::Locked("a row had to be parked just before".into()));
+        }
+        if !accept.losses && self.applier.losses().await? > 0 {
+            return Err(Trouble::Locked(
+                "a value was written just before that the old schema cannot hold".into(),
+            ));
         }
         let drained = Instant::now();
         self.check_auto_increment(swap).await?;

@@ -24,6 +24,9 @@ pub struct Options {
     /// The operator reverts though the old schema cannot hold some rows.
     #[serde(default)]
     pub accept_parked: bool,
+    /// A revert does not go on if a value is lost in it.
+    #[serde(default)]
+    pub refuse_losses: bool,
     /// The swap waits for `rsc cutover`. Rows of earlier versions do not have it.
     #[serde(default)]
     pub postpone_cutover: bool,
@@ -85,6 +88,7 @@ impl Default for Options {
             batch_ms: 500,
             revert_window_s: 24 * 60 * 60,
             accept_parked: false,
+            refuse_losses: false,
             postpone_cutover: false,
             defer_indexes: DeferIndexes::Auto,
             copy_threads: None,

@@ -199,6 +199,8 @@ pub struct Note {
     pub paused: Option<bool>,
     /// A revert goes on though rows are parked.
     pub accept_parked: Option<bool>,
+    /// A revert does not go on if a value is lost in it.
+    pub refuse_losses: Option<bool>,
     /// The first swap is made at once, also outside its windows.
     pub cutover_now: Option<bool>,
     pub limits: Option<Limits>,
@@ -249,6 +251,9 @@ async fn save_in_transaction(
     }
     if let Some(paused) = note.paused {
         sets.push(format!("paused = {paused}"));
+    }
+    if let Some(refuse) = note.refuse_losses {
+        sets.push(format!("options = JSON_SET(options, '$.refuse_losses', CAST('{refuse}' AS JSON))"));
     }
     if let Some(accept) = note.accept_parked {
         sets.push(format!("options = JSON_SET(options, '$.accept_parked', CAST('{accept}' AS JSON))"));

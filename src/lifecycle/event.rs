@@ -10,6 +10,8 @@ pub enum Verb {
     Revert,
     /// Revert, though the old schema cannot hold some rows.
     RevertAcceptingParked,
+    /// Revert, if the old schema holds every row and every value.
+    RevertRefusingLosses,
     Reapply,
     Complete,
     Cancel,
@@ -24,10 +26,11 @@ pub enum Verb {
 }
 
 impl Verb {
-    pub const ALL: [Verb; 10] = [
+    pub const ALL: [Verb; 11] = [
         Verb::Cutover,
         Verb::Revert,
         Verb::RevertAcceptingParked,
+        Verb::RevertRefusingLosses,
         Verb::Reapply,
         Verb::Complete,
         Verb::Cancel,
@@ -42,6 +45,7 @@ impl Verb {
             Verb::Cutover => "cutover",
             Verb::Revert => "revert",
             Verb::RevertAcceptingParked => "revert --accept-parked",
+            Verb::RevertRefusingLosses => "revert --refuse-losses",
             Verb::Reapply => "reapply",
             Verb::Complete => "complete",
             Verb::Cancel => "cancel",
@@ -49,6 +53,21 @@ impl Verb {
             Verb::Resume => "resume",
             Verb::Verify => "verify",
             Verb::VerifyRepairing => "verify --repair",
+        }
+    }
+
+    /// Whether the old schema is to be live again.
+    pub fn reverts(self) -> bool {
+        match self {
+            Verb::Revert | Verb::RevertAcceptingParked | Verb::RevertRefusingLosses => true,
+            Verb::Cutover
+            | Verb::Reapply
+            | Verb::Complete
+            | Verb::Cancel
+            | Verb::Pause
+            | Verb::Resume
+            | Verb::Verify
+            | Verb::VerifyRepairing => false,
         }
     }
 

@@ -9,6 +9,7 @@ pub mod state;
 pub mod step;
 pub mod throttle;
 pub mod trend;
+pub mod unseen;
 pub mod verdict;
 pub mod verification;
 pub mod whole;

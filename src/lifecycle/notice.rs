@@ -37,6 +37,19 @@ pub struct Blocker {
     pub application: bool,
 }
 
+/// What a revert has left behind: it is in the new table, and on record.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Lost {
+    /// Rows that the old schema cannot hold at all.
+    #[serde(rename = "parked_rows")]
+    pub rows: u64,
+    /// Values that it holds only as the nearest it can.
+    #[serde(rename = "lost_values")]
+    pub values: u64,
+    /// The first of these, for people.
+    pub named: Vec<String>,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
     /// The change exists in the journal, or has been taken up again.
@@ -145,6 +158,8 @@ pub enum Notice {
     Parked {
         rows: u64,
     },
+    /// The old schema is live again, and cannot show all that was written.
+    Lost(Lost),
     /// A wish that had been granted was taken back.
     TakenBack {
         verb: Verb,

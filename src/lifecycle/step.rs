@@ -114,7 +114,7 @@ fn dropped(state: State) -> State {
 fn asked(state: State, verb: Verb) -> Result<State, Refusal> {
     match verb {
         Verb::Cutover => cutover(state),
-        Verb::Revert | Verb::RevertAcceptingParked => revert(state),
+        Verb::Revert | Verb::RevertAcceptingParked | Verb::RevertRefusingLosses => revert(state),
         Verb::Reapply => reapply(state),
         Verb::Complete => complete(state),
         Verb::Cancel => cancel(state),

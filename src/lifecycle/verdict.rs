@@ -14,8 +14,9 @@ pub enum Verdict {
     ReadyWithLosses(u64),
     /// A table as a whole is given another name, which takes milliseconds.
     Whole,
-    /// Nobody keeps the stream; whoever asks catches up first.
-    CatchesUpFirst,
+    /// Nobody follows the stream; whoever asks catches up first with so many transactions. What a revert loses is known
+    /// only then; so many values are on record already.
+    CatchesUpFirst { unseen: u64, losses: u64 },
     /// The stream met something that the other schema cannot hold, or a table as a whole something on its way.
     Blocked(String),
     /// There is no way back.
@@ -37,6 +38,10 @@ pub struct Signs<'a> {
     pub in_the_way: Option<String>,
     pub reason: Option<&'a str>,
     pub owner_alive: bool,
+    /// The owner lives, but does nothing.
+    pub paused: bool,
+    /// Transactions of the server that nobody has looked at.
+    pub unseen: u64,
     pub binlogs_kept: bool,
     /// The change's stream row, with its position, is not there any more.
     pub stream_lost: bool,
@@ -68,11 +73,14 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
                 "the old schema cannot hold {}; `rsc losses` tells which",
                 if signs.parked == 1 { "1 row".into() } else { format!("{} rows", signs.parked) }
             )),
-            None if signs.owner_alive && signs.state == State::Revertible && signs.losses > 0 => {
+            None if !signs.owner_alive || signs.paused => Verdict::CatchesUpFirst {
+                unseen: signs.unseen,
+                losses: if signs.state == State::Revertible { signs.losses } else { 0 },
+            },
+            None if signs.state == State::Revertible && signs.losses > 0 => {
                 Verdict::ReadyWithLosses(signs.losses)
             }
-            None if signs.owner_alive => Verdict::Ready,
-            None => Verdict::CatchesUpFirst,
+            None => Verdict::Ready,
         },
         State::Expired => Verdict::Impossible("the revert window is over"),
         State::Completed if signs.in_place => {
@@ -124,7 +132,7 @@ impl Verdict {
         match self {
             Verdict::Ready | Verdict::Whole => "ready",
             Verdict::ReadyWithLosses(_) => "ready_with_losses",
-            Verdict::CatchesUpFirst => "catching_up",
+            Verdict::CatchesUpFirst { .. } => "catching_up",
             Verdict::Blocked(_) => "blocked",
             Verdict::Impossible(_) => "impossible",
             Verdict::NotYet | Verdict::TableNotYet => "not_yet",
@@ -145,7 +153,21 @@ impl fmt::Display for Verdict {
                     "ready with losses: the old schema holds {values} values only as the nearest it can"
                 )
             }
-            Verdict::CatchesUpFirst => f.write_str("ready after catching up: no process keeps the stream"),
+            Verdict::CatchesUpFirst { unseen, losses } => {
+                f.write_str("ready after catching up: no process keeps the stream")?;
+                match unseen {
+                    0 => {}
+                    1 => f.write_str("; what the last transaction of the server brought is not known")?,
+                    many => {
+                        write!(f, "; what the last {many} transactions of the server brought is not known")?
+                    }
+                }
+                match losses {
+                    0 => Ok(()),
+                    1 => f.write_str("; the old schema holds 1 value only as the nearest it can"),
+                    many => write!(f, "; the old schema holds {many} values only as the nearest it can"),
+                }
+            }
             Verdict::Whole => f.write_str("ready: the table is whole, and needs no stream"),
             Verdict::Blocked(why) => write!(f, "blocked: {why}"),
             Verdict::Impossible(why) => write!(f, "impossible: {why}"),
@@ -168,6 +190,8 @@ mod tests {
             in_the_way: None,
             reason: None,
             owner_alive,
+            paused: false,
+            unseen: 3,
             binlogs_kept,
             stream_lost: false,
             window_over: false,
@@ -176,7 +200,9 @@ mod tests {
             in_place: false,
         };
         assert_eq!(verdict(&signs(true, false)), Verdict::Ready);
-        assert_eq!(verdict(&signs(false, true)), Verdict::CatchesUpFirst);
+        let catches_up = Verdict::CatchesUpFirst { unseen: 3, losses: 0 };
+        assert_eq!(verdict(&signs(false, true)), catches_up);
+        assert_eq!(verdict(&Signs { paused: true, ..signs(true, true) }), catches_up, "it stands still");
         assert_eq!(verdict(&signs(false, false)).name(), "impossible");
         let whole = |serving| Signs { kind: Kind::Drop, serving, ..signs(false, false) };
         assert_eq!(verdict(&whole(Some(Serving::New))), Verdict::Whole, "it needs neither");

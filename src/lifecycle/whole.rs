@@ -27,10 +27,15 @@ pub fn refusal(kind: Kind, state: State, verb: Verb) -> Option<Refusal> {
         Kind::Drop => ("the table has not been taken away yet", "the table is away already"),
     };
     match (verb, state) {
-        (Verb::Revert | Verb::RevertAcceptingParked, state) if not_yet(state) => {
+        (Verb::Revert | Verb::RevertAcceptingParked | Verb::RevertRefusingLosses, state)
+            if not_yet(state) =>
+        {
             say(format!("the change is {state}: {there}"), "to give it up, use `rsc cancel`")
         }
-        (Verb::Revert | Verb::RevertAcceptingParked, State::Completing | State::Completed) => match kind {
+        (
+            Verb::Revert | Verb::RevertAcceptingParked | Verb::RevertRefusingLosses,
+            State::Completing | State::Completed,
+        ) => match kind {
             Kind::Drop => say(
                 format!("the change is {state}: what it kept is dropped"),
                 "nothing can bring the table back; a backup has its rows",
@@ -40,7 +45,7 @@ pub fn refusal(kind: Kind, state: State, verb: Verb) -> Option<Refusal> {
                 "if it is there, take it away by a change of its own: `rsc migrate --alter \"DROP TABLE …\"`",
             ),
         },
-        (Verb::Revert | Verb::RevertAcceptingParked, State::Expired) => say(
+        (Verb::Revert | Verb::RevertAcceptingParked | Verb::RevertRefusingLosses, State::Expired) => say(
             "the revert window is over",
             match kind {
                 Kind::Drop => {
@@ -52,7 +57,7 @@ pub fn refusal(kind: Kind, state: State, verb: Verb) -> Option<Refusal> {
                 }
             },
         ),
-        (Verb::Revert | Verb::RevertAcceptingParked, _) => say(
+        (Verb::Revert | Verb::RevertAcceptingParked | Verb::RevertRefusingLosses, _) => say(
             format!("the change is {state}: it never came about, so there is nothing to revert"),
             "nothing needs to be done",
         ),

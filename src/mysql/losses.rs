@@ -1,6 +1,7 @@
 //! Reads the ledger of a change for people.
 
 use super::inspect::{self, Found};
+use crate::lifecycle::notice::Lost;
 use crate::lifecycle::step::Refusal;
 use crate::rows::ledger::{loss_table, parked_table, shown};
 use crate::schema::projection::{Projection, TargetOnly};
@@ -102,10 +103,19 @@ pub async fn losses(session: &mut Session, change: u64, most: u64) -> Result<Vec
 
 /// Rows that a refusal names.
 const NAMED_MAX: u64 = 3;
+/// Characters of a value in it.
+const VALUE_MAX: usize = 60;
 
-/// Why a revert is refused while rows are parked.
-pub async fn refusal(session: &mut Session, change: u64) -> Result<Option<Refusal>, SqlError> {
-    let rows = totals(session, change).await?.parked;
+/// Why a revert is refused: while rows are parked, and, if they are not accepted, for values that are cut.
+pub async fn refusal(
+    session: &mut Session,
+    change: u64,
+    accept_losses: bool,
+) -> Result<Option<Refusal>, SqlError> {
+    let Totals { parked: rows, losses: values } = totals(session, change).await?;
+    if !accept_losses && values > 0 {
+        return refusal_for_losses(session, change, rows, values).await.map(Some);
+    }
     if rows == 0 {
         return Ok(None);
     }
@@ -123,6 +133,58 @@ pub async fn refusal(session: &mut Session, change: u64) -> Result<Option<Refusa
             "to see them all, `rsc losses {change}`; mend them and try again, or leave them to the new table with `rsc revert {change} --accept-parked`"
         ),
     }))
+}
+
+async fn refusal_for_losses(
+    session: &mut Session,
+    change: u64,
+    rows: u64,
+    values: u64,
+) -> Result<Refusal, SqlError> {
+    let named = named_losses(session, change).await?;
+    let more = values.saturating_sub(named.len() as u64);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    let values = if values == 1 { "1 value".into() } else { format!("{values} values") };
+    let rows = match rows {
+        0 => String::new(),
+        1 => ", and 1 row not at all".into(),
+        rows => format!(", and {rows} rows not at all"),
+    };
+    Ok(Refusal {
+        what: format!(
+            "the old schema holds {values} only as the nearest it can: {}{more}{rows}",
+            named.join("; ")
+        ),
+        next: format!(
+            "to see them all, `rsc losses {change}`; change them and try again, or go back with these losses, `rsc revert {change}`"
+        ),
+    })
+}
+
+async fn named_losses(session: &mut Session, change: u64) -> Result<Vec<String>, SqlError> {
+    let value =
+        |value: &Option<String>| value.as_deref().map_or("NULL".into(), |text| format!("'{}'", cut(text)));
+    let first = losses(session, change, NAMED_MAX).await?;
+    Ok(first
+        .iter()
+        .map(|loss| format!("({}) {} {} as {}", loss.key, loss.column, value(&loss.lost), value(&loss.kept)))
+        .collect())
+}
+
+fn cut(text: &str) -> String {
+    match text.chars().count() > VALUE_MAX {
+        true => text.chars().take(VALUE_MAX).chain(['…']).collect(),
+        false => text.to_owned(),
+    }
+}
+
+/// What people are told of a revert that has lost something; `None` if it has not.
+pub async fn told(session: &mut Session, change: u64) -> Result<Option<Lost>, SqlError> {
+    let Totals { parked: rows, losses: values } = totals(session, change).await?;
+    match (rows, values) {
+        (0, 0) => Ok(None),
+        _ => Ok(Some(Lost { rows, values, named: named_losses(session, change).await? })),
+    }
 }
 
 /// The time that a look for values of one column may take, in milliseconds.

@@ -12,6 +12,7 @@ use crate::journal::record::Change;
 use crate::lifecycle::notice::Notice;
 use crate::lifecycle::sample::Sample;
 use crate::lifecycle::trend;
+use crate::lifecycle::unseen::Unseen;
 use crate::lifecycle::verification::Verification;
 
 /// Counts the incompatible changes of what this version prints; docs/json.md says what that promises.
@@ -78,6 +79,9 @@ pub fn notice(notice: &Notice) -> Value {
         Notice::Paused => json!({ "event": "paused" }),
         Notice::Truncated => json!({ "event": "truncated" }),
         Notice::Parked { rows } => json!({ "event": "parked", "rows": rows }),
+        Notice::Lost(lost) => json!({
+            "event": "lost", "parked_rows": lost.rows, "lost_values": lost.values, "named": lost.named,
+        }),
         Notice::TakenBack { verb, why } => {
             json!({ "event": "taken_back", "verb": verb.name(), "why": why })
         }
@@ -193,6 +197,7 @@ pub fn status(report: &StatusReport) -> Value {
         .as_ref()
         .map_or(Value::Null, |(wait, windows)| json!({ "windows": windows, "opens_in_s": wait.as_secs() }));
     value["limits"] = limits(&report.change);
+    value["unseen"] = report.unseen.as_ref().map_or(Value::Null, unseen);
     value["next"] = report.next.clone().into();
     value
 }
@@ -273,8 +278,13 @@ pub fn losses(report: &LossReport<'_>) -> Vec<Value> {
         "event": "losses", "id": report.change.id, "serving": report.change.serving.name(),
         "parked_rows": report.totals.parked, "lost_values": report.totals.losses,
         "new_values_listed": report.own.len(), "limit": report.limit,
+        "unseen": report.unseen.map(unseen),
     }));
     lines
+}
+
+fn unseen(unseen: &Unseen) -> Value {
+    json!({ "transactions": unseen.transactions, "since": unseen.since })
 }
 
 pub fn error(error: &Error) -> Value {

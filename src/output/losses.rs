@@ -4,6 +4,7 @@ use super::text::plural;
 use super::whole;
 use crate::journal::record::Change;
 use crate::lifecycle::state::Serving;
+use crate::lifecycle::unseen::Unseen;
 use crate::mysql::losses::{Loss, Own, Parked, Totals};
 
 /// All that `rsc losses` shows: the first `limit` of each kind.
@@ -14,6 +15,8 @@ pub struct LossReport<'a> {
     pub lost: &'a [Loss],
     pub own: &'a [Own],
     pub limit: u64,
+    /// What nobody has looked at.
+    pub unseen: Option<&'a Unseen>,
 }
 
 /// Values are cut to so many characters; JSON has them whole.
@@ -37,10 +40,24 @@ pub fn text(report: &LossReport<'_>) -> String {
     parked(report, &mut lines);
     lost(report, &mut lines);
     own(report, &mut lines);
-    if lines.len() == 1 {
-        lines.push("  nothing: the old schema holds every row and every value".into());
+    match (lines.len(), report.unseen) {
+        (1, None) => lines.push("  nothing: the old schema holds every row and every value".into()),
+        (1, Some(_)) => lines.push("  nothing so far".into()),
+        _ => {}
+    }
+    if let Some(unseen) = report.unseen {
+        lines.push(not_looked_at(change.id, unseen));
     }
     lines.join("\n")
+}
+
+fn not_looked_at(id: u64, unseen: &Unseen) -> String {
+    let since = unseen.since.as_ref().map_or(String::new(), |at| format!(" since {at} UTC"));
+    format!(
+        "\nnot looked at{since}, {} of the server behind: what was written in them, and what is lost of it, is not known\n  \
+         to catch up and look, `rsc verify {id}`; a revert catches up first, and with --refuse-losses it loses nothing",
+        plural(unseen.transactions, "transaction")
+    )
 }
 
 fn parked(report: &LossReport<'_>, lines: &mut Vec<String>) {

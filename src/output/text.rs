@@ -6,7 +6,7 @@ use super::whole;
 use crate::agent::Tale;
 use crate::error::Error;
 use crate::journal::record::Change;
-use crate::lifecycle::notice::{Blocker, Notice};
+use crate::lifecycle::notice::{Blocker, Lost, Notice};
 use crate::lifecycle::retention::Shortage;
 use crate::lifecycle::state::{Serving, State};
 
@@ -65,6 +65,7 @@ pub fn notice(notice: &Notice) -> Option<String> {
         Notice::Parked { rows } => {
             format!("  the old schema cannot hold {}; `rsc losses` tells which", plural(*rows, "row"))
         }
+        Notice::Lost(lost) => self::lost(lost),
         Notice::TakenBack { verb, why } => format!("  {} is taken back: {why}", verb.name()),
         Notice::BinlogsShort(shortage) => format!("  warning: {}", binlogs_short(*shortage)),
         Notice::Blocked { why } => format!("  the stream cannot go on: {why}"),
@@ -81,6 +82,23 @@ pub fn notice(notice: &Notice) -> Option<String> {
         | Notice::Behind { .. }
         | Notice::Following { .. } => return None,
     })
+}
+
+fn lost(lost: &Lost) -> String {
+    let mut parts = Vec::new();
+    if lost.values > 0 {
+        let more = lost.values.saturating_sub(lost.named.len() as u64);
+        let more = if more > 0 { format!("; and {} more", count(more)) } else { String::new() };
+        parts.push(format!(
+            "the old table holds {} only as the nearest it can: {}{more}",
+            plural(lost.values, "value"),
+            lost.named.join("; ")
+        ));
+    }
+    if lost.rows > 0 {
+        parts.push(format!("{} could not go back and stayed in the new table", plural(lost.rows, "row")));
+    }
+    format!("  warning: {}; `rsc losses` has them, and `rsc reapply` shows them again", parts.join("; "))
 }
 
 /// Lines of an agent's log: nothing of what only changes in number.

@@ -197,6 +197,11 @@ impl GtidSet {
         out
     }
 
+    /// How many transactions it has.
+    pub fn count(&self) -> u64 {
+        self.sources.values().flat_map(|intervals| &intervals.0).map(|i| i.last - i.first + 1).sum()
+    }
+
     /// What is in this set and not in `other`.
     pub fn subtract(&self, other: &GtidSet) -> GtidSet {
         let remaining = self.sources.iter().filter_map(|(source, ours)| {

@@ -35,6 +35,7 @@ mod ledger;
 mod ledger_faults;
 mod ledger_random;
 mod long_rows;
+mod lossless_revert;
 mod metrics;
 mod own_locks;
 mod packaging;

@@ -8,6 +8,7 @@ use rsc::lifecycle::notice::{Blocker, Freeze};
 use rsc::lifecycle::retention::Shortage;
 use rsc::lifecycle::sample::{Activity, Sample};
 use rsc::lifecycle::state::{Serving, State};
+use rsc::lifecycle::unseen::Unseen;
 use rsc::lifecycle::verdict::Verdict;
 use rsc::lifecycle::verification::{Cell, Finding, Kind, Outcome, Verification};
 use rsc::mysql::losses::Totals;
@@ -62,6 +63,7 @@ pub fn report(state: State, seconds: u64) -> StatusReport {
         rows_copied: ROWS,
         ledger: Totals::default(),
         verification: None,
+        unseen: None,
         shortage: None,
         throttle: None,
         cutover_waits: None,
@@ -418,7 +420,8 @@ fn blocked() -> StatusReport {
 fn nobody_keeps() -> StatusReport {
     let mut report = after_the_swap(State::Revertible, 23 * 60 * 60);
     report.owner = None;
-    report.verdict = Verdict::CatchesUpFirst;
+    report.verdict = Verdict::CatchesUpFirst { unseen: 1_204, losses: 0 };
+    report.unseen = Some(Unseen { transactions: 1_204, since: Some(at(23 * 60 * 60)) });
     report
 }
 

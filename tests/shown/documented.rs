@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use rsc::agent::Tale;
 use rsc::error::{Error, Told};
 use rsc::lifecycle::event::Verb;
-use rsc::lifecycle::notice::Notice;
+use rsc::lifecycle::notice::{Lost, Notice};
 use rsc::lifecycle::retention::Shortage;
 use rsc::lifecycle::sample::Activity;
 use rsc::lifecycle::state::{Serving, State};
+use rsc::lifecycle::unseen::Unseen;
 use rsc::lifecycle::verification::Outcome;
 use rsc::mysql::losses::{Loss, Own, Parked, Totals};
 use rsc::output::json;
@@ -124,6 +125,7 @@ pub fn notices() -> Vec<Notice> {
         Notice::Paused,
         Notice::Truncated,
         Notice::Parked { rows: 2 },
+        Notice::Lost(Lost { rows: 1, values: 2, named: vec!["(1) name 'abc' as 'ab'".into()] }),
         Notice::TakenBack { verb: Verb::Revert, why: why.clone() },
         Notice::BinlogsShort(Shortage { kept_s: 7_200, left_s: 60 }),
         Notice::Blocked { why: why.clone() },
@@ -168,6 +170,7 @@ fn is_there(notice: &Notice) -> bool {
         Notice::Paused => there(|n| matches!(n, Notice::Paused)),
         Notice::Truncated => there(|n| matches!(n, Notice::Truncated)),
         Notice::Parked { .. } => there(|n| matches!(n, Notice::Parked { .. })),
+        Notice::Lost(_) => there(|n| matches!(n, Notice::Lost(_))),
         Notice::TakenBack { .. } => there(|n| matches!(n, Notice::TakenBack { .. })),
         Notice::BinlogsShort(_) => there(|n| matches!(n, Notice::BinlogsShort(_))),
         Notice::Blocked { .. } => there(|n| matches!(n, Notice::Blocked { .. })),
@@ -194,7 +197,19 @@ fn losses() -> Vec<Value> {
     let lost = [loss(None, "{\"id\": 1}"), loss(Some("w"), "no JSON")];
     let own = [Own { key: key.clone(), column: "c".into(), value: None }];
     let totals = Totals { parked: 1, losses: 2 };
-    json::losses(&LossReport { change: &change, totals, parked: &parked, lost: &lost, own: &own, limit: 100 })
+    let unseen = Unseen { transactions: 7, since: Some("2026-11-29 18:40:12".into()) };
+    let report = |unseen| {
+        json::losses(&LossReport {
+            change: &change,
+            totals,
+            parked: &parked,
+            lost: &lost,
+            own: &own,
+            limit: 100,
+            unseen,
+        })
+    };
+    [report(None), report(Some(&unseen))].concat()
 }
 
 /// Everything that is printed but `plan`, which is documented by itself.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rsc::agent::Tale;
 use rsc::error::{Error, Told};
 use rsc::lifecycle::state::{Serving, State};
+use rsc::lifecycle::unseen::Unseen;
 use rsc::lifecycle::verification::{Finding, Kind, Outcome};
 use rsc::mysql::losses::{Loss, Own, Parked, Totals};
 use rsc::output::{LossReport, live, losses, text, verification};
@@ -90,10 +91,20 @@ fn what_the_old_schema_cannot_hold_is_a_table() {
     let lost = [loss("1", Some(long)), loss("23", None)];
     let own = [Own { key: "1".into(), column: "note".into(), value: Some("hello".into()) }];
     let totals = Totals { parked: 1, losses: 5 };
-    let report = LossReport { change: &change, totals, parked: &parked, lost: &lost, own: &own, limit: 2 };
+    let report = LossReport {
+        change: &change,
+        totals,
+        parked: &parked,
+        lost: &lost,
+        own: &own,
+        limit: 2,
+        unseen: None,
+    };
     is_as_before("words/losses.txt", &losses::text(&report));
     let nothing = LossReport { totals: Totals::default(), parked: &[], lost: &[], own: &[], ..report };
     is_as_before("words/losses-none.txt", &losses::text(&nothing));
+    let unseen = Unseen { transactions: 1_204, since: Some("2026-11-29 18:40:12".into()) };
+    is_as_before("words/losses-unseen.txt", &losses::text(&LossReport { unseen: Some(&unseen), ..nothing }));
 }
 
 #[test]

@@ -57,6 +57,13 @@ impl Applier {
         Ok(row.and_then(|row| number(&row, 0)).unwrap_or(0))
     }
 
+    /// How many values are on record as lost.
+    pub async fn losses(&mut self) -> Result<u64, SqlError> {
+        let Some(ledger) = self.kept().filter(|_| self.on_record.losses) else { return Ok(0) };
+        let row = self.session.first(&format!("SELECT COUNT(*) FROM {} AS l", ledger.loss())).await?;
+        Ok(row.and_then(|row| number(&row, 0)).unwrap_or(0))
+    }
+
     /// Ends a transaction that has only read.
     pub async fn settle(&mut self) -> Result<(), SqlError> {
         self.session.run("COMMIT").await.map(|_| ())

@@ -14,6 +14,7 @@ use crate::lifecycle::notice::{Blocker, Freeze};
 use crate::lifecycle::retention::Shortage;
 use crate::lifecycle::sample::{Activity, Sample};
 use crate::lifecycle::state::{Serving, State};
+use crate::lifecycle::unseen::Unseen;
 use crate::lifecycle::verdict::Verdict;
 use crate::lifecycle::verification::Verification;
 use crate::mysql::losses::Totals;
@@ -36,6 +37,8 @@ pub struct StatusReport {
     pub ledger: Totals,
     /// The last one.
     pub verification: Option<Verification>,
+    /// What nobody has looked at.
+    pub unseen: Option<Unseen>,
     /// Of the binlogs that the stream needs.
     pub shortage: Option<Shortage>,
     /// What throttles it, if a process looks at that.

@@ -346,7 +346,7 @@ fn facts(report: &StatusReport, look: &Look) -> Vec<Line> {
 fn verdict_tone(verdict: &Verdict) -> Tone {
     match verdict {
         Verdict::Ready | Verdict::Whole => Tone::Good,
-        Verdict::ReadyWithLosses(_) | Verdict::CatchesUpFirst => Tone::Warn,
+        Verdict::ReadyWithLosses(_) | Verdict::CatchesUpFirst { .. } => Tone::Warn,
         Verdict::Blocked(_) => Tone::Bad,
         Verdict::Impossible(_) | Verdict::NotYet | Verdict::TableNotYet => Tone::Plain,
     }
