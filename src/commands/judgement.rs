@@ -5,7 +5,7 @@
 //! there is nothing to look at, and without privileges no statement can be tried. Of a statement with clauses that are
 //! refused, the others are tried.
 
-use super::{Context, sql_error, store_error};
+use super::{Context, likeness, sql_error, store_error};
 use crate::engine::sides::definition;
 use crate::error::{Error, Told};
 use crate::journal::store::{self, StoreError};
@@ -16,6 +16,7 @@ use crate::mysql::leftover;
 use crate::mysql::preflight::{self, Facts};
 use crate::mysql::shadow::Probe;
 use crate::rows::statements::Statements;
+use crate::schema::full_text;
 use crate::schema::kind::Kind;
 use crate::schema::projection::Mapping;
 use crate::schema::statement::{Alter, Refusal};
@@ -198,6 +199,7 @@ async fn try_statement(
     (alter, whole): (&Alter, bool),
     reasons: &mut Vec<Told>,
 ) -> Result<Option<Trial>, Error> {
+    reasons.extend(likeness::lost(session, table).await?);
     let probe = match Probe::build(&context.server, session, &table.name, alter).await {
         Ok(probe) => probe,
         Err(error @ SqlError::Server { .. }) => {
@@ -242,6 +244,7 @@ async fn look(
         );
     }
     reasons.extend(check_names_too_long(table, &after));
+    reasons.extend(numbers_its_documents(table, &after));
     let mapping = match Mapping::between(table, &after, alter) {
         Ok(mapping) => mapping,
         Err(unmappable) => {
@@ -284,6 +287,17 @@ fn check_names_too_long(table: &Table, after: &Table) -> Option<Told> {
              longer than {NAME_MAX} characters"
         ))
         .next("rename the table to a shorter name, or drop its CHECK constraints, with a native ALTER TABLE first")
+    })
+}
+
+fn numbers_its_documents(table: &Table, after: &Table) -> Option<Told> {
+    (full_text::numbered(table) || full_text::numbered(after)).then(|| {
+        Told::new(format!(
+            "{} has a full-text key and numbers its documents in a column FTS_DOC_ID, in which InnoDB takes no row that has \
+             been there before",
+            table.name.plain()
+        ))
+        .next("make this change with a native ALTER TABLE; or drop the full-text key, or the column, with one first")
     })
 }
 

@@ -7,6 +7,7 @@ mod config;
 mod facts;
 mod in_place;
 mod judgement;
+mod likeness;
 mod limits;
 mod list;
 mod losses;

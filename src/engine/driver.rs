@@ -507,6 +507,7 @@ impl<'a> Driver<'a> {
         if self.change.options.verify && !self.verified {
             return self.verify_first(line).await;
         }
+        line.carry_statistics().await?;
         let postponed = self.change.options.postpone_cutover || self.window_closed().await?.is_some();
         self.happens(&Event::CloseBehind { postponed }, Note::default()).await
     }

@@ -139,6 +139,8 @@ pub struct Line {
     /// When to look whether binlogs run short.
     binlogs_next: Instant,
     binlogs_short: bool,
+    /// The shadow has been given its statistics.
+    pub measured: bool,
     /// While there is something that could be throttled.
     pub throttle: Option<Throttle>,
     pub held: Option<Held>,
@@ -206,6 +208,7 @@ impl Line {
             noticed_at: now.checked_sub(NOTICE_EVERY).unwrap_or(now),
             binlogs_next: now,
             binlogs_short: false,
+            measured: false,
             throttle: None,
             held: None,
             hurried: false,

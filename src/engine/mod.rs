@@ -21,6 +21,7 @@ mod missing;
 mod rounds;
 mod sampling;
 pub mod sides;
+mod statistics;
 mod swap;
 mod throttle;
 mod trouble;

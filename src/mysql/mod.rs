@@ -15,6 +15,7 @@ pub mod preflight;
 pub mod retention;
 pub mod sample;
 pub mod shadow;
+pub mod statistics;
 pub mod swap;
 pub mod throttle;
 pub mod verify;

@@ -4,6 +4,7 @@ pub mod compensation;
 pub mod conversion;
 pub mod counter;
 pub mod deferral;
+pub mod full_text;
 pub mod key;
 pub mod kind;
 pub mod projection;

@@ -48,6 +48,7 @@ mod property;
 mod retention;
 mod row_images;
 mod soak;
+mod statistics;
 mod support;
 mod throttle;
 mod tidy;
