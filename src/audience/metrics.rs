@@ -213,6 +213,7 @@ impl Row {
             | Notice::TakenBack { .. }
             | Notice::CutoverWaits { .. }
             | Notice::Killed(_)
+            | Notice::OldReaders { .. }
             | Notice::LimitsSet { .. }
             | Notice::BinlogsShort(_)
             | Notice::Blocked { .. } => {}

@@ -10,6 +10,7 @@ use crate::engine::{Job, Until};
 use crate::error::{Error, Told};
 use crate::journal::record::{Change, DeferIndexes, Options};
 use crate::journal::store::{self, Begun, StoreError};
+use crate::lifecycle::consent::Consents;
 use crate::lifecycle::event::Verb;
 use crate::lifecycle::retention::shorter_than_window;
 use crate::lifecycle::state::State;
@@ -39,7 +40,8 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
         }
         (None, None) => return Err(usage("give --alter, or --resume with a change's number")),
     };
-    drive(context, id, ask, (migrate.agent, migrate.verify_every)).await
+    let asked = (ask, migrate.going_past.consents());
+    drive(context, id, asked, (migrate.agent, migrate.verify_every)).await
 }
 
 /// Drives a change until the operator has what was asked for, and hands its stream over. `keeper` is who keeps the stream
@@ -47,11 +49,11 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
 async fn drive(
     context: &Context,
     id: u64,
-    ask: Option<Verb>,
+    (ask, consents): (Option<Verb>, Consents),
     (keeper, verify_every): (Agent, Option<Duration>),
 ) -> Result<(), Error> {
     let until = if keeper == Agent::Stay { Until::Ended } else { Until::Settled };
-    let change = context.drive(Job { verify_every, ..context.job(id, ask, until) }).await?;
+    let change = context.drive(Job { verify_every, consents, ..context.job(id, ask, until) }).await?;
     // A table as a whole needs nobody who keeps it.
     if !change.options.kind.whole() {
         if let (State::Ready | State::Revertible, Agent::Auto) = (change.state, keeper) {
@@ -69,7 +71,7 @@ async fn drive(
 pub async fn anew(context: &Context, statement: &str, keeper: Agent) -> Result<(), Error> {
     let asked = Asked { text: statement, database: None, table: None };
     match begin(context, asked, Options::default(), Strategy::Online).await? {
-        Some(id) => drive(context, id, None, (keeper, None)).await,
+        Some(id) => drive(context, id, (None, Consents::default()), (keeper, None)).await,
         None => Ok(()),
     }
 }
@@ -174,6 +176,7 @@ pub fn options(migrate: &Migrate) -> Result<Options, Error> {
         },
         copy_threads: migrate.copy_threads,
         verify: !migrate.no_verify,
+        accept_short_reads: migrate.going_past.accept_short_reads,
         limits: migrate.limits.limits()?,
         ..Options::default()
     })

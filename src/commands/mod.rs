@@ -32,6 +32,7 @@ use crate::engine::{self, Job, Until};
 use crate::error::{Error, Told};
 use crate::journal::record::Change;
 use crate::journal::store::{self, StoreError};
+use crate::lifecycle::consent::Consents;
 use crate::lifecycle::event::Verb;
 use crate::mysql::leftover;
 use crate::output::Printer;
@@ -77,7 +78,9 @@ async fn obey(context: &Context, command: &Command, database: Option<&str>) -> R
     match command {
         Command::Plan(plan) => plan::run(context, plan, database).await,
         Command::Migrate(migrate) => migrate::run(context, migrate, database).await,
-        Command::Cutover(id) => asking::run(context, id.id, Verb::Cutover).await,
+        Command::Cutover(swap) => {
+            asking::run(context, swap.drive.id, Verb::Cutover, swap.going_past.consents()).await
+        }
         Command::Revert(revert) if revert.compensate => {
             compensate::run(context, revert.id, revert.agent).await
         }
@@ -87,13 +90,15 @@ async fn obey(context: &Context, command: &Command, database: Option<&str>) -> R
                 (false, true) => Verb::RevertRefusingLosses,
                 (false, false) => Verb::Revert,
             };
-            asking::run(context, revert.id, verb).await
+            asking::run(context, revert.id, verb, revert.going_past.consents()).await
         }
-        Command::Reapply(id) => asking::run(context, id.id, Verb::Reapply).await,
-        Command::Complete(id) => asking::run(context, id.id, Verb::Complete).await,
-        Command::Cancel(id) => asking::run(context, id.id, Verb::Cancel).await,
-        Command::Pause(id) => asking::run(context, id.id, Verb::Pause).await,
-        Command::Resume(id) => asking::run(context, id.id, Verb::Resume).await,
+        Command::Reapply(swap) => {
+            asking::run(context, swap.drive.id, Verb::Reapply, swap.going_past.consents()).await
+        }
+        Command::Complete(id) => asking::run(context, id.id, Verb::Complete, Consents::default()).await,
+        Command::Cancel(id) => asking::run(context, id.id, Verb::Cancel, Consents::default()).await,
+        Command::Pause(id) => asking::run(context, id.id, Verb::Pause, Consents::default()).await,
+        Command::Resume(id) => asking::run(context, id.id, Verb::Resume, Consents::default()).await,
         Command::Agent(options) => agent::run(context, options).await,
         Command::Verify(options) => verify::run(context, options).await,
         Command::Set(options) => set::run(context, options).await,
@@ -156,6 +161,7 @@ impl Context {
             server: self.server.clone(),
             change,
             ask,
+            consents: Consents::default(),
             until,
             verify_every: None,
             onlooker,

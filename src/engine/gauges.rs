@@ -70,6 +70,7 @@ impl Gauges {
             Notice::Asked { .. }
             | Notice::CutoverWaits { .. }
             | Notice::Killed(_)
+            | Notice::OldReaders { .. }
             | Notice::LimitsSet { .. }
             | Notice::Made { .. }
             | Notice::Behind { .. }

@@ -3,7 +3,7 @@
 //! `driver` takes the state from the journal, does the work of that state, and lets
 //! [`step`](crate::lifecycle::step::step) choose the next. `line` holds the connections while rows move,
 //! `in_place` lets the server do it, `whole` gives a table that comes or goes its other name, `rounds` copies and catches up,
-//! `indexing` builds what was left off, `verify` compares the tables, `swap` exchanges them; `throttle` looks whether all that
+//! `indexing` builds what was left off, `verify` compares the tables, `swap` exchanges them, with an eye on `readers`; `throttle` looks whether all that
 //! may go on, and `held` waits while it may not. `sampling` puts on record what `gauges` show, for people. Whoever has a
 //! change's id can [`run`] it: the
 //! command that started it, a later command, or a long-lived agent. Nothing is handed from one to the next but
@@ -18,6 +18,7 @@ mod in_place;
 mod indexing;
 mod line;
 mod missing;
+mod readers;
 mod rounds;
 mod sampling;
 pub mod sides;
@@ -34,6 +35,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::lifecycle::consent::Consents;
 use crate::lifecycle::event::Verb;
 use crate::lifecycle::notice::Notice;
 use crate::settings::Server;
@@ -63,6 +65,8 @@ pub struct Job {
     pub change: u64,
     /// A wish to carry out; `None` only goes on with what was begun.
     pub ask: Option<Verb>,
+    /// What the wish is to go past.
+    pub consents: Consents,
     pub until: Until,
     /// Once the tables have been swapped, or are ready to be, they are compared so often.
     pub verify_every: Option<Duration>,

@@ -17,6 +17,11 @@
 //! the application writes to it; while it does not, nobody does. So there is nothing to copy, no stream, no position, and
 //! nothing to catch up with, however long nobody has driven the change.
 //!
+//! # Why no old snapshot reads it short
+//!
+//! Each row was committed by the application, at the time that a snapshot is held against; nothing is written for it later,
+//! as to a shadow. A table that was created after a snapshot refuses it (error 1412).
+//!
 //! # Why nobody else's table is touched
 //!
 //! * RENAME never replaces a table. If the live name is taken by the time that the table should have it, the server
@@ -227,7 +232,7 @@ impl Driver<'_> {
         }
         if !found.is_empty() {
             let why = "a long transaction is using the table".into();
-            return Ok(Attempt::Missed { why, blockers: found, unnoticed: true });
+            return Ok(Attempt::Missed { why, blockers: found, unnoticed: true, passing: false });
         }
         let mut session = Session::open(&self.job.server).await?;
         let asked = Instant::now();
@@ -243,6 +248,7 @@ impl Driver<'_> {
                     why: "the table was in use".into(),
                     blockers,
                     unnoticed: false,
+                    passing: false,
                 });
             }
             Err(error) => return Err(self.not_moved(error, &moved)),

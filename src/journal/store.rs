@@ -203,6 +203,8 @@ pub struct Note {
     pub refuse_losses: Option<bool>,
     /// The first swap is made at once, also outside its windows.
     pub cutover_now: Option<bool>,
+    /// The next swap does not wait for readers with an old snapshot.
+    pub accept_short_reads: Option<bool>,
     pub limits: Option<Limits>,
     /// A swap has happened: what serves now, and the freeze where it is known, in milliseconds.
     pub swapped: Option<(Serving, Option<f64>)>,
@@ -260,6 +262,9 @@ async fn save_in_transaction(
     }
     if let Some(now) = note.cutover_now {
         sets.push(format!("options = JSON_SET(options, '$.cutover_now', CAST('{now}' AS JSON))"));
+    }
+    if let Some(accept) = note.accept_short_reads {
+        sets.push(format!("options = JSON_SET(options, '$.accept_short_reads', CAST('{accept}' AS JSON))"));
     }
     if let Some(limits) = &note.limits {
         let limits = serde_json::to_string(limits).unwrap_or_else(|_| "{}".into());

@@ -145,6 +145,12 @@ pub enum Notice {
     },
     /// The operator wanted whoever keeps the table from being swapped to be ended.
     Killed(Blocker),
+    /// The tables were swapped though these had begun to read before the last rows of the one that is live now.
+    OldReaders {
+        readers: Vec<Blocker>,
+        /// If they use the table they get an error; otherwise they read it short.
+        fail: bool,
+    },
     /// Limits were changed.
     LimitsSet {
         by: String,

@@ -12,6 +12,7 @@ pub mod inspect;
 pub mod leftover;
 pub mod losses;
 pub mod preflight;
+pub mod readers;
 pub mod retention;
 pub mod sample;
 pub mod shadow;

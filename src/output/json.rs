@@ -73,6 +73,9 @@ pub fn notice(notice: &Notice) -> Value {
             json!({ "event": "cutover_waits", "windows": windows, "opens_in_s": opens_in_s })
         }
         Notice::Killed(blocker) => json!({ "event": "killed", "blocker": blocker }),
+        Notice::OldReaders { readers, fail } => {
+            json!({ "event": "old_readers", "readers": readers, "fail": fail })
+        }
         Notice::LimitsSet { by, settings } => {
             json!({ "event": "limits_set", "by": by, "settings": settings })
         }

@@ -58,6 +58,15 @@ pub fn notice(notice: &Notice) -> Option<String> {
         Notice::Killed(ended) => {
             format!("  ended, as it kept the table from being swapped:\n{}", blocker(ended))
         }
+        Notice::OldReaders { readers, fail } => {
+            let what = match fail {
+                true => "if they use the table, they get error 1412, as after a native ALTER",
+                false => "they read the table WITHOUT the rows that came later, and get no error",
+            };
+            let mut lines = vec![format!("  transactions with a snapshot older than the new rows; {what}:")];
+            lines.extend(readers.iter().map(blocker));
+            lines.join("\n")
+        }
         Notice::LimitsSet { by, settings } => format!("  {by} set {}", settings.join(", ")),
         Notice::Paused => "  paused".into(),
         Notice::Truncated => "  the table was truncated; the other one is, too".into(),

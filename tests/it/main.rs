@@ -37,6 +37,7 @@ mod ledger_random;
 mod long_rows;
 mod lossless_revert;
 mod metrics;
+mod old_snapshots;
 mod own_locks;
 mod packaging;
 mod parallel_copy;

@@ -146,6 +146,8 @@ pub fn notices() -> Vec<Notice> {
         Notice::Unthrottled { after_s: 2.5 },
         Notice::CutoverWaits { windows: why.clone(), opens_in_s: 60 },
         Notice::Killed(blocker()),
+        Notice::OldReaders { readers: vec![blocker()], fail: true },
+        Notice::OldReaders { readers: vec![blocker()], fail: false },
         Notice::LimitsSet { by: why.clone(), settings: vec![why] },
     ]
 }
@@ -178,6 +180,7 @@ fn is_there(notice: &Notice) -> bool {
         Notice::Unthrottled { .. } => there(|n| matches!(n, Notice::Unthrottled { .. })),
         Notice::CutoverWaits { .. } => there(|n| matches!(n, Notice::CutoverWaits { .. })),
         Notice::Killed(_) => there(|n| matches!(n, Notice::Killed(_))),
+        Notice::OldReaders { .. } => there(|n| matches!(n, Notice::OldReaders { .. })),
         Notice::LimitsSet { .. } => there(|n| matches!(n, Notice::LimitsSet { .. })),
     }
 }
