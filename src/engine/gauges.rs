@@ -70,7 +70,6 @@ impl Gauges {
             Notice::Asked { .. }
             | Notice::CutoverWaits { .. }
             | Notice::Killed(_)
-            | Notice::OldReaders { .. }
             | Notice::LimitsSet { .. }
             | Notice::Made { .. }
             | Notice::Behind { .. }
@@ -83,6 +82,7 @@ impl Gauges {
             | Notice::Lost(_)
             | Notice::TakenBack { .. }
             | Notice::BinlogsShort(_)
+            | Notice::InTheWay { .. }
             | Notice::Blocked { .. } => {}
         }
     }

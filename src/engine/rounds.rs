@@ -128,7 +128,6 @@ impl Line {
             self.leave().await?;
             self.round().await?;
         }
-        self.readers.wrote();
         Ok(())
     }
 
@@ -236,7 +235,7 @@ impl Line {
     ) -> Result<(), Trouble> {
         let mut session = match self.copiers.pop() {
             Some(session) => session,
-            None => Session::open(&self.server).await?,
+            None => copy::session(&self.server).await?,
         };
         let (statements, fence) = (Arc::clone(statements), self.fence);
         running.spawn(async move {
@@ -392,7 +391,6 @@ impl Line {
     /// the stream has caught up.
     pub async fn retry_parked(&mut self) -> Result<(), Trouble> {
         if self.applier.retry_parked(self.fence, &self.position).await? > 0 {
-            self.readers.wrote();
             self.exact = false;
         }
         let rows = self.applier.parked().await?;
@@ -549,9 +547,6 @@ impl Line {
         if any || self.saved_at.elapsed() > SAVE_EVERY {
             self.applier.commit(&CommitAt::WINDOW, self.fence, &reached).await?;
             self.saved_at = Instant::now();
-        }
-        if any {
-            self.readers.wrote();
         }
         self.position = reached;
         Ok(())

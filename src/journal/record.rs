@@ -44,9 +44,9 @@ pub struct Options {
     /// The operator wants the first swap now, also outside its windows.
     #[serde(default)]
     pub cutover_now: bool,
-    /// The operator does not want readers with an old snapshot to be waited for, at the swap that comes next.
+    /// What the account cannot see is taken for absent: triggers, and foreign keys of other schemas.
     #[serde(default)]
-    pub accept_short_reads: bool,
+    pub allow_unseen: bool,
     /// Can be changed while the change is driven.
     #[serde(default)]
     pub limits: Limits,
@@ -98,7 +98,7 @@ impl Default for Options {
             in_place: None,
             verify: true,
             cutover_now: false,
-            accept_short_reads: false,
+            allow_unseen: false,
             limits: Limits::default(),
         }
     }

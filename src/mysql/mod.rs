@@ -2,6 +2,7 @@
 
 pub mod ahead;
 pub mod apply;
+pub mod attached;
 pub mod binlog;
 pub mod census;
 pub mod copy;
@@ -12,7 +13,6 @@ pub mod inspect;
 pub mod leftover;
 pub mod losses;
 pub mod preflight;
-pub mod readers;
 pub mod retention;
 pub mod sample;
 pub mod shadow;
