@@ -16,6 +16,7 @@ use crate::error::{Error, Told};
 use crate::journal::fence;
 use crate::journal::record::Change;
 use crate::journal::store::{self, StoreError};
+use crate::lifecycle::consent::Consents;
 use crate::lifecycle::notice::Notice;
 use crate::lifecycle::state::State;
 use crate::session::{Session, SqlError};
@@ -173,6 +174,7 @@ impl Agent {
                 server: self.server.clone(),
                 change: id,
                 ask: None,
+                consents: Consents::default(),
                 until,
                 verify_every: self.verify_every,
                 onlooker: Arc::new(move |notice| listener(Tale::Of(id, notice))),

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use configured::Settings;
 
 use crate::error::{Error, Told};
+use crate::lifecycle::consent::Consents;
 use crate::lifecycle::throttle::limits::{Limit, Limits};
 use crate::settings::{Server, SslMode, may_be_this_machine};
 
@@ -170,11 +171,11 @@ pub enum Command {
     Plan(Plan),
     Migrate(Migrate),
     /// Swap the tables of a change that was started with --postpone-cutover
-    Cutover(Drive),
+    Cutover(SwapNow),
     /// Take a change back, keeping every row written since
     Revert(Revert),
     /// Apply a reverted change again
-    Reapply(Drive),
+    Reapply(SwapNow),
     /// Keep the schema that serves for good; drop the other table
     Complete(Drive),
     /// Give up a change that has not swapped yet
@@ -263,12 +264,11 @@ pub struct Migrate {
     /// Copy and catch up, but swap only at `rsc cutover`
     #[arg(long, conflicts_with = "resume")]
     pub postpone_cutover: bool,
+    #[command(flatten)]
+    pub going_past: GoingPast,
     /// Swap without comparing the two tables first
     #[arg(long, conflicts_with = "resume")]
     pub no_verify: bool,
-    /// Take what the account cannot see (triggers without TRIGGER, foreign keys of other schemas without PROCESS) for absent
-    #[arg(long, conflicts_with = "resume")]
-    pub allow_unseen: bool,
     /// With --agent stay: compare the two tables so often
     #[arg(long, value_name = "DURATION", value_parser = whole_seconds)]
     pub verify_every: Option<Duration>,
@@ -465,6 +465,8 @@ pub struct Revert {
     /// Do not revert if the old schema cannot hold a value or a row as it was written; the refusal names them
     #[arg(long, conflicts_with_all = ["accept_parked", "compensate"])]
     pub refuse_losses: bool,
+    #[command(flatten)]
+    pub going_past: GoingPast,
     /// Undo a change of --strategy instant, which has kept no old table: runs the statement that gives the old definition
     /// back as an online change, and says first what that loses
     #[arg(long, conflicts_with = "accept_parked")]
@@ -474,6 +476,31 @@ pub struct Revert {
     pub agent: Agent,
     #[command(flatten)]
     pub telling: Telling,
+}
+
+/// What a swap does not wait for.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct GoingPast {
+    /// Do not wait for transactions whose snapshot is older than the rows of the new live table: if they use it they get
+    /// error 1412, as after a native ALTER; where the server cannot see to that, they read it short. They are named
+    #[arg(long)]
+    pub accept_short_reads: bool,
+}
+
+impl GoingPast {
+    pub fn consents(self) -> Consents {
+        Consents { short_reads: self.accept_short_reads }
+    }
+}
+
+/// A command that swaps the tables.
+#[derive(Debug, Args)]
+#[command(mut_args(unshown))]
+pub struct SwapNow {
+    #[command(flatten)]
+    pub drive: Drive,
+    #[command(flatten)]
+    pub going_past: GoingPast,
 }
 
 /// A command that drives a change if nobody else does.
@@ -596,8 +623,8 @@ impl Command {
             Command::Migrate(Migrate { telling, .. })
             | Command::Agent(AgentOptions { telling, .. })
             | Command::Revert(Revert { telling, .. })
-            | Command::Cutover(Drive { telling, .. })
-            | Command::Reapply(Drive { telling, .. })
+            | Command::Cutover(SwapNow { drive: Drive { telling, .. }, .. })
+            | Command::Reapply(SwapNow { drive: Drive { telling, .. }, .. })
             | Command::Complete(Drive { telling, .. })
             | Command::Cancel(Drive { telling, .. }) => Some(telling),
             Command::Plan(_)

@@ -213,9 +213,9 @@ impl Row {
             | Notice::TakenBack { .. }
             | Notice::CutoverWaits { .. }
             | Notice::Killed(_)
+            | Notice::OldReaders { .. }
             | Notice::LimitsSet { .. }
             | Notice::BinlogsShort(_)
-            | Notice::InTheWay { .. }
             | Notice::Blocked { .. } => {}
         }
     }

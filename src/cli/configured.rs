@@ -20,8 +20,9 @@ use crate::settings::given::{Given, Mistake, Origin, Value};
 use crate::settings::{option_file, rsc_toml};
 
 /// Belongs to one run: what is to be done, to what, or with which file.
-const OF_ONE_RUN: [&str; 14] = [
+const OF_ONE_RUN: [&str; 15] = [
     "accept-parked",
+    "accept-short-reads",
     "alter",
     "compensate",
     "config",

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::{Context, compensate, sql_error, store_error, whole};
-use crate::engine::{self, Until, sides};
+use crate::engine::{self, Job, Until, sides};
 use crate::error::{Error, Told};
 use crate::journal::fence;
 use crate::journal::record::{Answer, Change};
 use crate::journal::store::{self, StoreError, Wish};
+use crate::lifecycle::consent::Consents;
 use crate::lifecycle::event::{Event, Verb};
 use crate::lifecycle::notice::Notice;
 use crate::lifecycle::state::State;
@@ -25,7 +26,7 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Shorter than a request lives, so that one that was given up is never granted.
 pub(super) const PATIENCE: Duration = Duration::from_secs(store::REQUEST_LIVES_S - 5);
 
-pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
+pub async fn run(context: &Context, id: u64, verb: Verb, consents: Consents) -> Result<(), Error> {
     let (mut session, change) = context.change(id).await?;
     if let (Verb::Revert | Verb::RevertAcceptingParked | Verb::RevertRefusingLosses, Some(no)) =
         (verb, compensate::instead(&change))
@@ -36,13 +37,18 @@ pub async fn run(context: &Context, id: u64, verb: Verb) -> Result<(), Error> {
     if let Err(no) = step(kind, state, &Event::Asked(verb)) {
         return Err(refused(verb, &no.what, &no.next));
     }
-    let change = carried_out(context, &mut session, id, verb).await?;
+    let change = carried_out(context, &mut session, id, (verb, consents)).await?;
     context.printer.done(&change, &hint(&change, verb));
     Ok(())
 }
 
-async fn carried_out(context: &Context, session: &mut Session, id: u64, verb: Verb) -> Result<Change, Error> {
-    if let Some(change) = ask_owner(context, session, id, verb).await? {
+async fn carried_out(
+    context: &Context,
+    session: &mut Session,
+    id: u64,
+    (verb, consents): (Verb, Consents),
+) -> Result<Change, Error> {
+    if let Some(change) = ask_owner(context, session, id, (verb, consents)).await? {
         if verb.reverts()
             && let Some(lost) = losses::told(session, id).await.map_err(sql_error)?
         {
@@ -51,9 +57,10 @@ async fn carried_out(context: &Context, session: &mut Session, id: u64, verb: Ve
         }
         return Ok(change);
     }
-    let driven = match engine::run(context.job(id, Some(verb), until(verb))).await {
+    let job = Job { consents, ..context.job(id, Some(verb), until(verb)) };
+    let driven = match engine::run(job).await {
         // Someone took the change up after nobody had been there to be asked: an agent, or who kept it and was asleep.
-        Err(error @ Error::Owned(_)) => ask_owner(context, session, id, verb).await?.ok_or(error),
+        Err(error @ Error::Owned(_)) => ask_owner(context, session, id, (verb, consents)).await?.ok_or(error),
         driven => driven,
     };
     driven.inspect_err(|error| context.audience.ended(id, error))
@@ -129,11 +136,12 @@ async fn ask_owner(
     context: &Context,
     session: &mut Session,
     id: u64,
-    verb: Verb,
+    (verb, consents): (Verb, Consents),
 ) -> Result<Option<Change>, Error> {
-    let wish = Wish { verb: verb.name(), argument: None };
+    let argument = consents.argument();
+    let wish = Wish { verb: verb.name(), argument: argument.as_deref() };
     match answer_of_owner(context, session, id, wish).await? {
-        Some((_, answer)) => answered(context, session, id, verb, answer).await.map(Some),
+        Some((_, answer)) => answered(context, session, id, (verb, consents), answer).await.map(Some),
         None => Ok(None),
     }
 }
@@ -201,7 +209,7 @@ async fn answered(
     context: &Context,
     session: &mut Session,
     id: u64,
-    verb: Verb,
+    (verb, consents): (Verb, Consents),
     answer: Answer,
 ) -> Result<Change, Error> {
     if !answer.granted {
@@ -225,7 +233,7 @@ async fn answered(
             _ if *context.stop.borrow() => return Err(interrupted(id, "the owner goes on with it")),
             _ if !lives(session, id).await.map_err(|error| cut_off(id, error))? => {
                 // Died on the way: what it began is finished here.
-                return context.drive(context.job(id, Some(verb), until(verb))).await;
+                return context.drive(Job { consents, ..context.job(id, Some(verb), until(verb)) }).await;
             }
             _ => sleep(LOOK_EVERY).await,
         }

@@ -10,6 +10,7 @@ use crate::engine::{Job, Until};
 use crate::error::{Error, Told};
 use crate::journal::record::{Change, DeferIndexes, Options};
 use crate::journal::store::{self, Begun, StoreError};
+use crate::lifecycle::consent::Consents;
 use crate::lifecycle::event::Verb;
 use crate::lifecycle::retention::shorter_than_window;
 use crate::lifecycle::state::State;
@@ -31,8 +32,7 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
             (id, Some(Verb::Resume))
         }
         (None, Some(text)) => {
-            let allow_unseen = migrate.allow_unseen || migrate.strategy == Strategy::Instant;
-            let asked = Asked { text, database, table: migrate.table.as_deref(), allow_unseen };
+            let asked = Asked { text, database, table: migrate.table.as_deref() };
             match begin(context, asked, options(migrate)?, migrate.strategy).await? {
                 Some(id) => (id, None),
                 None => return Ok(()),
@@ -40,7 +40,8 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
         }
         (None, None) => return Err(usage("give --alter, or --resume with a change's number")),
     };
-    drive(context, id, ask, (migrate.agent, migrate.verify_every)).await
+    let asked = (ask, migrate.going_past.consents());
+    drive(context, id, asked, (migrate.agent, migrate.verify_every)).await
 }
 
 /// Drives a change until the operator has what was asked for, and hands its stream over. `keeper` is who keeps the stream
@@ -48,11 +49,11 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
 async fn drive(
     context: &Context,
     id: u64,
-    ask: Option<Verb>,
+    (ask, consents): (Option<Verb>, Consents),
     (keeper, verify_every): (Agent, Option<Duration>),
 ) -> Result<(), Error> {
     let until = if keeper == Agent::Stay { Until::Ended } else { Until::Settled };
-    let change = context.drive(Job { verify_every, ..context.job(id, ask, until) }).await?;
+    let change = context.drive(Job { verify_every, consents, ..context.job(id, ask, until) }).await?;
     // A table as a whole needs nobody who keeps it.
     if !change.options.kind.whole() {
         if let (State::Ready | State::Revertible, Agent::Auto) = (change.state, keeper) {
@@ -68,9 +69,9 @@ async fn drive(
 
 /// A change of its own, as by default.
 pub async fn anew(context: &Context, statement: &str, keeper: Agent) -> Result<(), Error> {
-    let asked = Asked { text: statement, database: None, table: None, allow_unseen: false };
+    let asked = Asked { text: statement, database: None, table: None };
     match begin(context, asked, Options::default(), Strategy::Online).await? {
-        Some(id) => drive(context, id, None, (keeper, None)).await,
+        Some(id) => drive(context, id, (None, Consents::default()), (keeper, None)).await,
         None => Ok(()),
     }
 }
@@ -129,7 +130,6 @@ async fn begin(
         Strategy::Instant => in_place::examine(context, &mut session, &mut judged).await,
         Strategy::Auto | Strategy::Online => Ok(None),
     };
-    let unknown = std::mem::take(&mut judged.unknown);
     let after = judged.trial.as_ref().map(|trial| trial.after.clone());
     let cleared = judged.clear(&mut session).await?;
     options.in_place = in_place?;
@@ -138,9 +138,6 @@ async fn begin(
         && let Some(said) = checks_get_other_names(&table, after)
     {
         context.printer.remark(&format!("note: {said}"));
-    }
-    if options.in_place.is_none() {
-        say_unknown(context, &unknown);
     }
     store::install(&mut session).await.map_err(store_error)?;
     let statement = match alter.table {
@@ -152,16 +149,6 @@ async fn begin(
     }
     let begun = Begun { table: &table.name, statement: &statement, options: &options, old: Some(&table) };
     store::create(&mut session, begun).await.map(Some).map_err(not_journaled)
-}
-
-/// What --allow-unseen has let pass.
-pub fn say_unknown(context: &Context, unknown: &[Told]) {
-    for told in unknown {
-        context.printer.remark(&format!(
-            "note: {}; taken for absent (--allow-unseen); to know: {}",
-            told.what, told.next
-        ));
-    }
 }
 
 /// Where no answer came, the change may be on record.
@@ -189,7 +176,7 @@ pub fn options(migrate: &Migrate) -> Result<Options, Error> {
         },
         copy_threads: migrate.copy_threads,
         verify: !migrate.no_verify,
-        allow_unseen: migrate.allow_unseen,
+        accept_short_reads: migrate.going_past.accept_short_reads,
         limits: migrate.limits.limits()?,
         ..Options::default()
     })

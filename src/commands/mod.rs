@@ -32,11 +32,11 @@ use crate::engine::{self, Job, Until};
 use crate::error::{Error, Told};
 use crate::journal::record::Change;
 use crate::journal::store::{self, StoreError};
+use crate::lifecycle::consent::Consents;
 use crate::lifecycle::event::Verb;
-use crate::mysql::{leftover, preflight};
+use crate::mysql::leftover;
 use crate::output::Printer;
-use crate::schema::table::quote;
-use crate::session::{Remedy, Session, SqlError};
+use crate::session::{Session, SqlError};
 use crate::settings::Server;
 
 /// What every command has at hand.
@@ -78,7 +78,9 @@ async fn obey(context: &Context, command: &Command, database: Option<&str>) -> R
     match command {
         Command::Plan(plan) => plan::run(context, plan, database).await,
         Command::Migrate(migrate) => migrate::run(context, migrate, database).await,
-        Command::Cutover(id) => asking::run(context, id.id, Verb::Cutover).await,
+        Command::Cutover(swap) => {
+            asking::run(context, swap.drive.id, Verb::Cutover, swap.going_past.consents()).await
+        }
         Command::Revert(revert) if revert.compensate => {
             compensate::run(context, revert.id, revert.agent).await
         }
@@ -88,13 +90,15 @@ async fn obey(context: &Context, command: &Command, database: Option<&str>) -> R
                 (false, true) => Verb::RevertRefusingLosses,
                 (false, false) => Verb::Revert,
             };
-            asking::run(context, revert.id, verb).await
+            asking::run(context, revert.id, verb, revert.going_past.consents()).await
         }
-        Command::Reapply(id) => asking::run(context, id.id, Verb::Reapply).await,
-        Command::Complete(id) => asking::run(context, id.id, Verb::Complete).await,
-        Command::Cancel(id) => asking::run(context, id.id, Verb::Cancel).await,
-        Command::Pause(id) => asking::run(context, id.id, Verb::Pause).await,
-        Command::Resume(id) => asking::run(context, id.id, Verb::Resume).await,
+        Command::Reapply(swap) => {
+            asking::run(context, swap.drive.id, Verb::Reapply, swap.going_past.consents()).await
+        }
+        Command::Complete(id) => asking::run(context, id.id, Verb::Complete, Consents::default()).await,
+        Command::Cancel(id) => asking::run(context, id.id, Verb::Cancel, Consents::default()).await,
+        Command::Pause(id) => asking::run(context, id.id, Verb::Pause, Consents::default()).await,
+        Command::Resume(id) => asking::run(context, id.id, Verb::Resume, Consents::default()).await,
         Command::Agent(options) => agent::run(context, options).await,
         Command::Verify(options) => verify::run(context, options).await,
         Command::Set(options) => set::run(context, options).await,
@@ -157,18 +161,13 @@ impl Context {
             server: self.server.clone(),
             change,
             ask,
+            consents: Consents::default(),
             until,
             verify_every: None,
             onlooker,
             stop: self.stop.clone(),
         }
     }
-}
-
-/// What lets the account see the tables of a change.
-async fn grant_to_see(session: &mut Session, change: &Change) -> Result<String, Error> {
-    let user = session.text("SELECT CURRENT_USER()").await.map_err(sql_error)?.unwrap_or_default();
-    Ok(format!("GRANT SELECT ON {}.* TO {}", quote(&change.table.schema), preflight::account(&user)))
 }
 
 /// The server was not reached, or did not let us in.
@@ -196,14 +195,6 @@ fn store_error(error: StoreError) -> Error {
             Error::Refused(told.state("nothing was touched").next(
                 "restore `_rsc` from a backup; or, if no change is needed any more, DROP DATABASE `_rsc`",
             ))
-        }
-        StoreError::Hidden { ref account } => {
-            let next = format!("GRANT SELECT ON `_rsc`.* TO {}", preflight::account(account));
-            Error::Refused(told.state("nothing was touched").next(next))
-        }
-        StoreError::Sql(ref denied) if denied.remedy() == Remedy::Denied => {
-            let next = "grant that privilege, on the whole schema: README.md has all that rsc needs";
-            Error::Refused(told.state("nothing was touched").next(next))
         }
         StoreError::Busy(_) => {
             Error::Refused(told.state("nothing was touched").next("to see the change, `rsc list`"))

@@ -9,12 +9,12 @@ use super::backoff::Backoff;
 use super::gauges::Gauges;
 use super::halt::{Halt, explain};
 use super::indexing;
-use super::later::{Watch, not_dropped};
 use super::line::Line;
 use super::missing;
+use super::readers::PASSING;
 use super::sampling::Sampling;
 use super::sides::{self, Sides};
-use super::swap::{Accepted, Attempt};
+use super::swap::{Accepted, Attempt, Go};
 use super::trouble::Trouble;
 use super::{Job, Until};
 use crate::error::{Error, Told};
@@ -22,6 +22,7 @@ use crate::journal::fence::{self, FenceError, Ownership};
 use crate::journal::record::{Answer, Change, Request};
 use crate::journal::store::{self, Note, SET};
 use crate::journal::verification;
+use crate::lifecycle::consent::Consents;
 use crate::lifecycle::event::{Event, Verb};
 use crate::lifecycle::notice::{Freeze, Notice};
 use crate::lifecycle::state::{Serving, State};
@@ -155,7 +156,7 @@ fn next(change: &Change, event: &Event) -> Result<State, Refusal> {
 }
 
 /// Whoever wants the change to move does not want it paused, and tries again what it waits with.
-fn noting(verb: Verb, state: State) -> Note {
+fn noting(verb: Verb, state: State, consents: Consents) -> Note {
     let accept_parked = verb.reverts().then_some(verb == Verb::RevertAcceptingParked);
     let refuse_losses = verb.reverts().then_some(verb == Verb::RevertRefusingLosses);
     let paused = match verb {
@@ -164,7 +165,9 @@ fn noting(verb: Verb, state: State) -> Note {
     };
     let reason = (verb == Verb::Resume && state == State::CatchingUp).then_some(None);
     let cutover_now = (verb == Verb::Cutover).then_some(true);
-    Note { paused, accept_parked, refuse_losses, cutover_now, reason, ..Note::default() }
+    let swaps = verb.reverts() || matches!(verb, Verb::Cutover | Verb::Reapply);
+    let accept_short_reads = (swaps || consents.short_reads).then_some(consents.short_reads);
+    Note { paused, accept_parked, refuse_losses, cutover_now, accept_short_reads, reason, ..Note::default() }
 }
 
 fn at_the_end(change: Change, ask: Option<Verb>) -> Result<Change, Halt> {
@@ -198,7 +201,6 @@ pub(super) struct Driver<'a> {
     pub(super) missed: Option<Instant>,
     /// How often the operator wanted replicas to be looked for anew.
     anew: u32,
-    pub(super) watch: Watch,
 }
 
 /// A verification that someone wants.
@@ -235,21 +237,8 @@ impl<'a> Driver<'a> {
         change: Change,
     ) -> Self {
         let (wanted, verifying, verified, verify_at) = (None, false, false, None);
-        let (missed, anew, watch) = (None, 0, Watch::default());
-        Self {
-            job,
-            gauges,
-            session,
-            ownership,
-            change,
-            wanted,
-            verifying,
-            verified,
-            verify_at,
-            missed,
-            anew,
-            watch,
-        }
+        let (missed, anew) = (None, 0);
+        Self { job, gauges, session, ownership, change, wanted, verifying, verified, verify_at, missed, anew }
     }
 
     async fn drive(&mut self, ask: &mut Option<Verb>) -> Result<(), Halt> {
@@ -271,7 +260,7 @@ impl<'a> Driver<'a> {
             if wanted.is_none() && next(&self.change, &Event::Asked(verb)).is_ok() {
                 store::overtake(&mut self.session, self.change.id, verb.name()).await?;
             }
-            self.wish(verb).await?;
+            self.wish(verb, self.job.consents).await?;
             self.wanted = wanted;
             *ask = None;
         }
@@ -293,7 +282,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Grants an operator's wish, or refuses it.
-    async fn wish(&mut self, verb: Verb) -> Result<(), Halt> {
+    async fn wish(&mut self, verb: Verb, consents: Consents) -> Result<(), Halt> {
         if Wanted::by(verb, None).is_some() {
             let refuse = |what: &str, next: String| Err(Halt::Refused(Refusal { what: what.into(), next }));
             let id = self.change.id;
@@ -308,9 +297,7 @@ impl<'a> Driver<'a> {
                 return refuse("the change is being verified already", next);
             }
         }
-        next(&self.change, &Event::Asked(verb)).map_err(Halt::Refused)?;
-        self.against(verb).await?;
-        self.happens(&Event::Asked(verb), noting(verb, self.change.state)).await
+        self.happens(&Event::Asked(verb), noting(verb, self.change.state, consents)).await
     }
 
     pub(super) fn done(&self) -> bool {
@@ -456,7 +443,7 @@ impl<'a> Driver<'a> {
         self.ownership.fence.share_at("shadow.share", &mut self.session).await?;
         // It would wait for a build that nobody needs any more.
         indexes::stop(&mut other, &sides::mark(self.change.id)).await?;
-        shadow::drop(&mut other, &name).await.map_err(|error| not_dropped(error, self.change.id))?;
+        shadow::drop(&mut other, &name).await?;
         self.session.run("COMMIT").await?;
         self.happens(&Event::ShadowDropped, Note::default()).await
     }
@@ -597,7 +584,7 @@ impl<'a> Driver<'a> {
         }
         let first = self.change.state == State::CuttingOver;
         let mut pause = SWAP_PAUSE_FIRST;
-        let mut told: Option<(Instant, Vec<u64>, String)> = None;
+        let mut told: Option<(Instant, Vec<u64>)> = None;
         loop {
             line.come_close().await?;
             if first {
@@ -615,11 +602,10 @@ impl<'a> Driver<'a> {
                     return self.take_back(Verb::Revert, no, Note::default()).await;
                 }
             }
-            let (why, blockers, unnoticed) = match line.swap(accept, self.forces()).await {
-                Err(Trouble::InTheWay(told)) if self.gives_way(&told).await? => return Ok(()),
-                Err(Trouble::InTheWay(told)) => (told.whole(), Vec::new(), true),
-                Err(trouble) => return Err(trouble.into()),
-                Ok(Attempt::Swapped(freeze)) => {
+            let accept_short_reads = self.change.options.accept_short_reads;
+            let go = Go { accept, accept_short_reads, force: self.forces() };
+            let (why, blockers, unnoticed, passing) = match line.swap(go).await? {
+                Attempt::Swapped(freeze) => {
                     self.missed = None;
                     self.swapped(to, freeze).await?;
                     if to == Serving::Old {
@@ -628,24 +614,27 @@ impl<'a> Driver<'a> {
                     line.turn().await?;
                     return Ok(line.rest().await?);
                 }
-                Ok(Attempt::Missed { why, blockers, unnoticed }) => (why, blockers, unnoticed),
+                Attempt::Missed { why, blockers, unnoticed, passing } => (why, blockers, unnoticed, passing),
             };
             self.missed.get_or_insert_with(Instant::now);
             // Whom nobody was made to wait for is looked at again soon; what stalled the application is not.
-            let again = if unnoticed { SWAP_PAUSE_FIRST } else { pause };
+            let again = match (passing, unnoticed) {
+                (true, _) => PASSING,
+                (false, true) => SWAP_PAUSE_FIRST,
+                (false, false) => pause,
+            };
             let connections: Vec<u64> = blockers.iter().map(|blocker| blocker.connection).collect();
-            let known = told.as_ref().is_some_and(|(at, who, what)| {
-                at.elapsed() < SWAP_PAUSE_MAX && *who == connections && *what == why
-            });
+            let known =
+                told.as_ref().is_some_and(|(at, who)| at.elapsed() < SWAP_PAUSE_MAX && *who == connections);
             if !unnoticed || !known {
-                told = Some((Instant::now(), connections, why.clone()));
+                told = Some((Instant::now(), connections));
                 let (kind, again_in_s) = (self.change.options.kind, again.as_secs_f64());
                 let detail = json!({ "why": why, "blockers": blockers, "again_in_s": again_in_s });
                 store::record_event(&mut self.session, self.change.id, "swap_missed", &detail).await?;
                 self.tell(Notice::SwapMissed { kind, why, blockers, again_in_s });
             }
             line.follow_for(again).await?;
-            if !unnoticed {
+            if !unnoticed && !passing {
                 pause = (pause * 2).min(SWAP_PAUSE_MAX);
             }
         }
@@ -730,7 +719,6 @@ impl<'a> Driver<'a> {
                 if self.change.window_over {
                     return self.happens(&Event::WindowEnded, Note::default()).await;
                 }
-                self.look_out().await?;
             }
         }
     }
@@ -742,7 +730,7 @@ impl<'a> Driver<'a> {
         };
         let (answer, verb) = match Verb::parse(&request.verb) {
             None if request.verb == SET => (self.set(&request).await?, None),
-            Some(verb) => match self.wish(verb).await {
+            Some(verb) => match self.wish(verb, Consents::read(request.argument.as_deref())).await {
                 Ok(()) => (Answer { granted: true, why: String::new(), advice: String::new() }, Some(verb)),
                 Err(Halt::Refused(no)) => {
                     (Answer { granted: false, why: no.what, advice: no.next }, Some(verb))

@@ -70,6 +70,7 @@ impl Gauges {
             Notice::Asked { .. }
             | Notice::CutoverWaits { .. }
             | Notice::Killed(_)
+            | Notice::OldReaders { .. }
             | Notice::LimitsSet { .. }
             | Notice::Made { .. }
             | Notice::Behind { .. }
@@ -82,7 +83,6 @@ impl Gauges {
             | Notice::Lost(_)
             | Notice::TakenBack { .. }
             | Notice::BinlogsShort(_)
-            | Notice::InTheWay { .. }
             | Notice::Blocked { .. } => {}
         }
     }

@@ -7,7 +7,8 @@ use tokio::sync::watch;
 
 use super::gauges::Gauges;
 use super::held::Held;
-use super::sides::Sides;
+use super::readers::Readers;
+use super::sides::{self, Sides};
 use super::throttle::Throttle;
 use super::trouble::Trouble;
 use super::verify::Touched;
@@ -20,8 +21,7 @@ use crate::lifecycle::notice::Notice;
 use crate::lifecycle::retention::shortage;
 use crate::mysql::apply::{Applier, Form};
 use crate::mysql::binlog::stream::{self, Reader};
-use crate::mysql::retention;
-use crate::mysql::{copy, indexes};
+use crate::mysql::{copy, indexes, readers, retention};
 use crate::rows::compaction::Compaction;
 use crate::rows::coverage::Coverage;
 use crate::rows::gtid_set::{GtidSet, Source};
@@ -104,6 +104,8 @@ pub struct Line {
     pub applier: Applier,
     pub reader: Reader,
     pub sides: Sides,
+    /// Who may read the shadow with an old snapshot, once it is live.
+    pub readers: Readers,
     /// Up to here everything has been applied. May be ahead of the journal by transactions without our rows.
     pub position: GtidSet,
     /// What has been copied, and the same as a condition.
@@ -148,6 +150,25 @@ pub struct Line {
     pub hurried: bool,
 }
 
+/// A process may have been killed while it closed the shadow to old snapshots: what it had begun is ended.
+async fn complete_outdating(
+    server: &Server,
+    control: &mut Session,
+    change: &Change,
+    fence: Fence,
+) -> Result<(), Trouble> {
+    let Some(serving) = sides::serving(control, change).await? else { return Ok(()) };
+    let shadow = change.twin(serving);
+    if readers::left(control, &shadow).await? {
+        control.run("START TRANSACTION").await?;
+        fence.share(control).await?;
+        let mut session = Session::open(server).await?;
+        readers::clear(&mut session, &shadow, &sides::mark(change.id)).await?;
+        control.run("COMMIT").await?;
+    }
+    Ok(())
+}
+
 impl Line {
     pub async fn open(
         job: &Job,
@@ -157,6 +178,7 @@ impl Line {
     ) -> Result<Self, Trouble> {
         let server = &job.server;
         let mut control = Session::open(server).await?;
+        complete_outdating(server, &mut control, change, ownership.fence).await?;
         let sides = Sides::look(&mut control, change).await?;
         let position = store::position(&mut control, change.id).await?;
         let coverage = store::coverage(&mut control, change.id).await?;
@@ -185,6 +207,7 @@ impl Line {
             control,
             reader,
             sides,
+            readers: Readers::new(),
             position,
             frontier: coverage.frontier(),
             coverage,

@@ -3,7 +3,7 @@
 //! `driver` takes the state from the journal, does the work of that state, and lets
 //! [`step`](crate::lifecycle::step::step) choose the next. `line` holds the connections while rows move,
 //! `in_place` lets the server do it, `whole` gives a table that comes or goes its other name, `rounds` copies and catches up,
-//! `indexing` builds what was left off, `verify` compares the tables, `swap` exchanges them, `later` looks for what has come into its way; `throttle` looks whether all that
+//! `indexing` builds what was left off, `verify` compares the tables, `swap` exchanges them, with an eye on `readers`; `throttle` looks whether all that
 //! may go on, and `held` waits while it may not. `sampling` puts on record what `gauges` show, for people. Whoever has a
 //! change's id can [`run`] it: the
 //! command that started it, a later command, or a long-lived agent. Nothing is handed from one to the next but
@@ -16,16 +16,16 @@ mod halt;
 mod held;
 mod in_place;
 mod indexing;
-pub mod later;
 mod line;
 mod missing;
+mod readers;
 mod rounds;
 mod sampling;
 pub mod sides;
 mod statistics;
 mod swap;
 mod throttle;
-pub mod trouble;
+mod trouble;
 mod verify;
 mod wait;
 pub mod whole;
@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::lifecycle::consent::Consents;
 use crate::lifecycle::event::Verb;
 use crate::lifecycle::notice::Notice;
 use crate::settings::Server;
@@ -64,6 +65,8 @@ pub struct Job {
     pub change: u64,
     /// A wish to carry out; `None` only goes on with what was begun.
     pub ask: Option<Verb>,
+    /// What the wish is to go past.
+    pub consents: Consents,
     pub until: Until,
     /// Once the tables have been swapped, or are ready to be, they are compared so often.
     pub verify_every: Option<Duration>,

@@ -128,6 +128,7 @@ impl Line {
             self.leave().await?;
             self.round().await?;
         }
+        self.readers.wrote();
         Ok(())
     }
 
@@ -235,7 +236,7 @@ impl Line {
     ) -> Result<(), Trouble> {
         let mut session = match self.copiers.pop() {
             Some(session) => session,
-            None => copy::session(&self.server).await?,
+            None => Session::open(&self.server).await?,
         };
         let (statements, fence) = (Arc::clone(statements), self.fence);
         running.spawn(async move {
@@ -391,6 +392,7 @@ impl Line {
     /// the stream has caught up.
     pub async fn retry_parked(&mut self) -> Result<(), Trouble> {
         if self.applier.retry_parked(self.fence, &self.position).await? > 0 {
+            self.readers.wrote();
             self.exact = false;
         }
         let rows = self.applier.parked().await?;
@@ -547,6 +549,9 @@ impl Line {
         if any || self.saved_at.elapsed() > SAVE_EVERY {
             self.applier.commit(&CommitAt::WINDOW, self.fence, &reached).await?;
             self.saved_at = Instant::now();
+        }
+        if any {
+            self.readers.wrote();
         }
         self.position = reached;
         Ok(())

@@ -5,7 +5,7 @@
 //! 1. lock both tables and the change's stream row;
 //! 2. F = `gtid_executed`: nobody can write the live table any more, so F has all that was ever written to it;
 //! 3. read the stream to F and apply it; commit it with position F under the fence;
-//! 4. rename, unlock.
+//! 4. see to readers with an old snapshot; rename, unlock.
 //!
 //! Between 3 and 4 nobody can take over, because the stream row is locked, and nobody can write, because the
 //! tables are. After 4 the stream goes on from F in the other direction: no event can lie between.
@@ -13,23 +13,47 @@
 //! The application sees a pause, never an error: a statement that waits for the lock runs on the table that has
 //! the name afterwards.
 //!
-//! Beside 3 another connection looks whether something has come that a swap would break ([`later`](super::later)): then the
-//! tables stay as they are.
+//! # Readers with an old snapshot
+//!
+//! The shadow's rows were committed by rsc, later than the rows of the live table that they stand for. A transaction whose
+//! snapshot lies between the two would read the new live table without them, and InnoDB would not mind: see
+//! [`readers`](crate::mysql::readers). So, in both directions:
+//!
+//! * **Which.** A snapshot is made within its transaction. Whoever is found under the locks, behind the commit of the last
+//!   window, to have begun a transaction before the last row that was committed, may have one that is too old; nobody else
+//!   has: what begins later sees all rows. The last row is that of the copy, of a window or of a repair; a process that takes
+//!   the change up counts from then. No row comes behind it: nobody else may write the shadow. A transaction that began
+//!   earlier and makes its snapshot only now is taken for one of them, which costs it nothing but what follows.
+//! * **Long ones** (older than a second) are looked for before the locks are asked for, named, and waited for without making
+//!   anyone else wait, like a table in use.
+//! * **Passing ones** are there at every moment on a busy server, and those that wait behind our locks cannot end before we
+//!   let go. A few attempts hope for a moment without any. Then, and whenever the operator does not want to wait, the
+//!   shadow is made to refuse all snapshots that exist by then: its clustered index gets the number of a transaction that is
+//!   behind its last row. They get error 1412 if they use the table, as after a native ALTER. That is on record, with names.
+//! * **Unseen ones.** Where a replica is connected, or transactions cannot be seen, the shadow is made to refuse them in any
+//!   case. The statements that do it are in the binlog behind the last row and before the rename, so a replica refuses them
+//!   as well.
+//! * **Where the server cannot do that** (a compressed table, one with a full-text index, one that has used up its row
+//!   versions), readers are waited for until there are none. Only the operator's word lets the swap go past them; those who
+//!   then read short are named. On a replica they are not known.
+//!
+//! A process that dies between the two statements leaves a column on the shadow; whoever takes the change up drops it
+//! before anything else (`line`).
+//!
+//! # Failures
 //!
 //! Every failure before the rename gives the locks back and leaves the tables as they were. The rename itself is
 //! never judged by a missing answer: [`Trouble::Lost`] makes the driver reconnect and look which tables exist.
 
 use std::time::{Duration, Instant};
 
-use super::later;
 use super::line::Line;
+use super::readers::{self, Course, Look};
 use super::trouble::Trouble;
 use crate::journal::store;
 use crate::lifecycle::notice::{Blocker, Freeze, Notice};
 use crate::mysql::apply::CommitAt;
-use crate::mysql::attached::Locks;
 use crate::mysql::inspect;
-use crate::mysql::preflight::{self, Grants};
 use crate::mysql::swap::{self, Swap, blockers};
 use crate::schema::counter::{Counter, carried};
 use crate::schema::table::TableName;
@@ -47,6 +71,8 @@ pub enum Attempt {
         blockers: Vec<Blocker>,
         /// Somebody was seen before the locks were asked for, so nobody was made to wait.
         unnoticed: bool,
+        /// Whoever is in the way will be gone in a moment.
+        passing: bool,
     },
 }
 
@@ -57,48 +83,66 @@ pub struct Accepted {
     pub losses: bool,
 }
 
+/// What the operator does not want to be waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Go {
+    pub accept: Accepted,
+    /// Readers with an old snapshot.
+    pub accept_short_reads: bool,
+    /// Applications that keep the table from being locked are ended.
+    pub force: bool,
+}
+
+impl Go {
+    /// Readers with an old snapshot are not waited for any more.
+    fn past_readers(self) -> bool {
+        self.accept_short_reads || self.force
+    }
+}
+
+/// What came of it under the locks.
+enum Locked {
+    Swapped(Freeze, Vec<Blocker>, Told),
+    /// Everything is committed; the locks are still held.
+    Read(Look),
+}
+
+/// What readers with an old snapshot meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Fail,
+    Short,
+}
+
 impl Line {
-    /// Tries once to swap. When it has happened, and is on record, the stream is to be [turned](Line::turn). With `force`,
-    /// applications that keep the table from being locked are ended.
-    pub async fn swap(&mut self, accept: Accepted, force: bool) -> Result<Attempt, Trouble> {
+    /// Tries once to swap. When it has happened, and is on record, the stream is to be [turned](Line::turn).
+    pub async fn swap(&mut self, go: Go) -> Result<Attempt, Trouble> {
         let swap = self.sides.swap(self.change.id);
-        let grants = preflight::grants(&mut self.control).await?;
-        let (change, serving) = (&self.change, self.sides.serving);
-        if let Some(told) =
-            later::in_the_way_as(&mut self.control, &grants, change, serving, Locks::Own).await?
-        {
-            return Err(Trouble::InTheWay(told));
-        }
         let mut in_the_way = self.someone_in_the_way(&swap).await;
-        if force {
+        if go.force {
             let applications = in_the_way.extract_if(.., |blocker| blocker.application).collect();
             self.end(applications).await?;
         }
         if !in_the_way.is_empty() {
-            let why = "a long transaction is using the table".into();
-            return Ok(Attempt::Missed { why, blockers: in_the_way, unnoticed: true });
+            return Ok(unnoticed("a long transaction is using the table", in_the_way));
         }
         self.raise_auto_increment(&swap).await?;
         self.catch_up_with_server().await?;
+        let long = self.readers.long(&mut self.control).await?;
+        if !long.is_empty() && go.force && self.readers.must_end() {
+            self.end(long).await?;
+        } else if !long.is_empty() && !go.past_readers() {
+            return Ok(unnoticed(readers::WHY, long));
+        }
         self.gauges.locking(true);
-        let attempt = self.attempt(&swap, &grants, accept, force).await;
+        let attempt = self.attempt(&swap, go).await;
         self.gauges.locking(false);
         attempt
     }
 
-    async fn attempt(
-        &mut self,
-        swap: &Swap,
-        grants: &Grants,
-        accept: Accepted,
-        force: bool,
-    ) -> Result<Attempt, Trouble> {
-        let mut onlooker = match self.copiers.pop() {
-            Some(session) => session,
-            None => Session::open(&self.server).await?,
-        };
+    async fn attempt(&mut self, swap: &Swap, go: Go) -> Result<Attempt, Trouble> {
         let asked = Instant::now();
-        match self.lock(swap, force).await {
+        match self.lock(swap, go.force).await {
             Ok(()) => {}
             Err(Trouble::Locked(_)) => {
                 swap.relax(self.applier.session()).await?;
@@ -107,13 +151,19 @@ impl Line {
             Err(trouble) => return Err(trouble),
         }
         let granted = Instant::now();
-        match self.under_lock(swap, accept, (&mut onlooker, grants)).await {
-            Ok(mut freeze) => {
-                self.copiers.push(onlooker);
+        match self.under_lock(swap, go, asked).await {
+            Ok(Locked::Swapped(mut freeze, readers, told)) => {
                 freeze.lock_wait_ms = milliseconds(granted - asked);
                 freeze.freeze_ms = milliseconds(granted.elapsed());
                 swap.relax(self.applier.session()).await?;
+                self.tell_of_readers(readers, told).await?;
                 Ok(Attempt::Swapped(freeze))
+            }
+            Ok(Locked::Read(look)) => {
+                swap.unlock(self.applier.session()).await?;
+                swap.relax(self.applier.session()).await?;
+                let (why, passing) = (look.why().to_owned(), look.passing());
+                Ok(Attempt::Missed { why, blockers: look.readers, unnoticed: false, passing })
             }
             Err(trouble) => {
                 self.applier.rollback().await?;
@@ -122,6 +172,17 @@ impl Line {
                 self.after_failure(swap, trouble).await
             }
         }
+    }
+
+    async fn tell_of_readers(&mut self, readers: Vec<Blocker>, told: Told) -> Result<(), Trouble> {
+        if readers.is_empty() {
+            return Ok(());
+        }
+        let fail = told == Told::Fail;
+        let detail = serde_json::json!({ "readers": readers, "fail": fail });
+        store::record_event(&mut self.control, self.change.id, "old_readers", &detail).await?;
+        self.tell(Notice::OldReaders { readers, fail });
+        Ok(())
     }
 
     async fn lock(&mut self, swap: &Swap, force: bool) -> Result<(), Trouble> {
@@ -142,12 +203,7 @@ impl Line {
         Ok(())
     }
 
-    async fn under_lock(
-        &mut self,
-        swap: &Swap,
-        accept: Accepted,
-        (onlooker, grants): (&mut Session, &Grants),
-    ) -> Result<Freeze, Trouble> {
+    async fn under_lock(&mut self, swap: &Swap, go: Go, asked: Instant) -> Result<Locked, Trouble> {
         let started = Instant::now();
         // Under the lock it cannot become read-only any more: that waits for the lock.
         if store::read_only(self.applier.session()).await? {
@@ -155,36 +211,58 @@ impl Line {
         }
         let freeze_point = store::freeze_point(self.applier.session()).await?;
         self.applying = Duration::ZERO;
-        let (change, serving, locker) =
-            (self.change.clone(), self.sides.serving, self.applier.session().id());
-        let (drained, looked) = tokio::join!(
-            self.drain(&freeze_point, started + DRAIN_MAX),
-            later::look_under_lock(onlooker, grants, &change, serving, locker)
-        );
-        let reached = drained?;
-        looked?;
+        let before = self.applied;
+        let reached = self.drain(&freeze_point, started + DRAIN_MAX).await?;
         let committing = Instant::now();
         self.applier.commit(&CommitAt::SWAP, self.fence, &reached).await?;
         let applying = self.applying + committing.elapsed();
         self.position = reached;
-        if !accept.parked && self.applier.parked().await? > 0 {
+        if self.applied != before {
+            self.readers.wrote();
+        }
+        if !go.accept.parked && self.applier.parked().await? > 0 {
             return Err(Trouble::Locked("a row had to be parked just before".into()));
         }
-        if !accept.losses && self.applier.losses().await? > 0 {
+        if !go.accept.losses && self.applier.losses().await? > 0 {
             return Err(Trouble::Locked(
                 "a value was written just before that the old schema cannot hold".into(),
             ));
         }
         let drained = Instant::now();
+        // The session that holds the locks may read nothing else.
+        let look = self.readers.look(&mut self.control, asked.elapsed()).await?;
+        let Some(told) = self.mind_readers(swap, &look, go).await? else { return Ok(Locked::Read(look)) };
         self.check_auto_increment(swap).await?;
         swap.rename(self.applier.session()).await?;
         swap.unlock(self.applier.session()).await?;
-        Ok(Freeze {
+        let freeze = Freeze {
             drain_ms: milliseconds((drained - started).saturating_sub(applying)),
             apply_ms: milliseconds(applying),
             rename_ms: milliseconds(drained.elapsed()),
             ..Freeze::default()
-        })
+        };
+        Ok(Locked::Swapped(freeze, look.readers, told))
+    }
+
+    /// What readers with an old snapshot meet when the tables are swapped now. `None`: they are not, because of them.
+    async fn mind_readers(&mut self, swap: &Swap, look: &Look, go: Go) -> Result<Option<Told>, Trouble> {
+        match self.readers.course(look, go.past_readers()) {
+            Course::Rename => return Ok(Some(Told::Fail)),
+            Course::Wait => {
+                self.readers.waited();
+                return Ok(None);
+            }
+            Course::Outdate => {}
+        }
+        let outdated = readers::outdate(self.applier.session(), swap).await;
+        // A column may be left on the shadow: whoever takes the change up looks for it.
+        let lost =
+            |error| Trouble::Lost(format!("the new table could not be closed to old snapshots: {error}"));
+        match outdated.map_err(lost)? {
+            true => Ok(Some(Told::Fail)),
+            false if self.readers.stays(look, go.accept_short_reads) => Ok(Some(Told::Short)),
+            false => Ok(None),
+        }
     }
 
     /// A stalled attempt to lock stalls the application as well, so one that must fail is not made.
@@ -197,7 +275,7 @@ impl Line {
 
     async fn missed(&mut self, swap: &Swap, why: String) -> Result<Attempt, Trouble> {
         let found = blockers(&mut self.control, &swap.live).await;
-        Ok(Attempt::Missed { why, blockers: found, unnoticed: false })
+        Ok(Attempt::Missed { why, blockers: found, unnoticed: false, passing: false })
     }
 
     async fn after_failure(&mut self, swap: &Swap, trouble: Trouble) -> Result<Attempt, Trouble> {
@@ -210,10 +288,6 @@ impl Line {
             Trouble::Locked(why) => {
                 self.reopen().await?;
                 self.missed(swap, why).await
-            }
-            Trouble::InTheWay(told) => {
-                self.reopen().await?;
-                Err(Trouble::InTheWay(told))
             }
             other => Err(other),
         }
@@ -267,6 +341,10 @@ impl Line {
         self.reader.watch(self.sides.watched());
         self.renew_ledger().await
     }
+}
+
+fn unnoticed(why: &str, blockers: Vec<Blocker>) -> Attempt {
+    Attempt::Missed { why: why.into(), blockers, unnoticed: true, passing: false }
 }
 
 /// A table that is to be locked though others use it.

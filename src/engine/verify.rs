@@ -366,6 +366,7 @@ impl Line {
             settled.iter().for_each(|suspect| pass.report(suspect));
             if pass.result.repair && !settled.is_empty() {
                 self.mend(examiner, pass, &settled).await?;
+                self.readers.wrote();
             }
             open = moving.len();
             if pass.full() || (moving.is_empty() && !more) {

@@ -17,6 +17,11 @@
 //! the application writes to it; while it does not, nobody does. So there is nothing to copy, no stream, no position, and
 //! nothing to catch up with, however long nobody has driven the change.
 //!
+//! # Why no old snapshot reads it short
+//!
+//! Each row was committed by the application, at the time that a snapshot is held against; nothing is written for it later,
+//! as to a shadow. A table that was created after a snapshot refuses it (error 1412).
+//!
 //! # Why nobody else's table is touched
 //!
 //! * RENAME never replaces a table. If the live name is taken by the time that the table should have it, the server
@@ -55,10 +60,8 @@ use crate::lifecycle::event::{Event, Verb};
 use crate::lifecycle::notice::{Blocker, Freeze, Notice};
 use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::step::Refusal;
-use crate::mysql::attached::{self, Locks, Looked, Unseen};
 use crate::mysql::foreign_keys;
 use crate::mysql::inspect::{self, Found};
-use crate::mysql::preflight;
 use crate::mysql::shadow;
 use crate::mysql::swap::{Move, blockers};
 use crate::schema::kind::Kind;
@@ -95,20 +98,12 @@ fn names(change: &Change, to: Serving) -> (TableName, TableName) {
     }
 }
 
-/// For an onlooker, who may see less than whoever drives the change: what stands in the way of letting this schema serve,
-/// as far as it is there for sure.
+/// What stands in the way of letting this schema serve, as things are.
 pub async fn in_the_way(
     session: &mut Session,
     change: &Change,
     to: Serving,
 ) -> Result<Option<Told>, SqlError> {
-    let mut as_seen = change.clone();
-    as_seen.options.allow_unseen = true;
-    met(session, &as_seen, to).await
-}
-
-/// The same for whoever is to do it: what cannot be seen counts, unless the operator knew better.
-async fn met(session: &mut Session, change: &Change, to: Serving) -> Result<Option<Told>, SqlError> {
     let (from, name) = names(change, to);
     if inspect::exists(session, &name).await? {
         return Ok(Some(taken(change, &name)));
@@ -116,21 +111,8 @@ async fn met(session: &mut Session, change: &Change, to: Serving) -> Result<Opti
     if from != change.table {
         return Ok(None);
     }
-    follows(session, change, &from, Locks::Own).await
-}
-
-/// The foreign keys that would follow the table away, and what may be such a one without being shown.
-async fn follows(
-    session: &mut Session,
-    change: &Change,
-    from: &TableName,
-    locks: Locks,
-) -> Result<Option<Told>, SqlError> {
-    let grants = preflight::grants(session).await?;
-    let found = attached::look_as(session, &grants, Looked { live: from, shadow: None }, locks).await?;
-    let unseen = found.unseen.contains(&Unseen::Keys) && !change.options.allow_unseen;
-    let unknown = unseen.then(|| Unseen::Keys.told(&grants, from));
-    Ok(foreign_keys::that_would_follow(&found.keys, from).or(unknown))
+    let pointing = foreign_keys::of(session, &from).await?;
+    Ok(foreign_keys::that_would_follow(&pointing, &from))
 }
 
 fn taken(change: &Change, name: &TableName) -> Told {
@@ -234,7 +216,7 @@ impl Driver<'_> {
     }
 
     async fn try_move(&mut self, to: Serving) -> Result<Attempt, Halt> {
-        if let Some(told) = met(&mut self.session, &self.change, to).await? {
+        if let Some(told) = in_the_way(&mut self.session, &self.change, to).await? {
             return Err(Trouble::Definite(told).into());
         }
         let (from, name) = names(&self.change, to);
@@ -250,7 +232,7 @@ impl Driver<'_> {
         }
         if !found.is_empty() {
             let why = "a long transaction is using the table".into();
-            return Ok(Attempt::Missed { why, blockers: found, unnoticed: true });
+            return Ok(Attempt::Missed { why, blockers: found, unnoticed: true, passing: false });
         }
         let mut session = Session::open(&self.job.server).await?;
         let asked = Instant::now();
@@ -266,6 +248,7 @@ impl Driver<'_> {
                     why: "the table was in use".into(),
                     blockers,
                     unnoticed: false,
+                    passing: false,
                 });
             }
             Err(error) => return Err(self.not_moved(error, &moved)),
@@ -300,8 +283,8 @@ impl Driver<'_> {
             return Err(Trouble::Lost("the server has become read-only".into()).into());
         }
         if moved.from == self.change.table {
-            let locker = Locks::Of(session.id());
-            if let Some(told) = follows(&mut self.session, &self.change, &moved.from, locker).await? {
+            let pointing = foreign_keys::of(session, &moved.from).await?;
+            if let Some(told) = foreign_keys::that_would_follow(&pointing, &moved.from) {
                 return Err(Trouble::Definite(told).into());
             }
         }

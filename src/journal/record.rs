@@ -44,9 +44,9 @@ pub struct Options {
     /// The operator wants the first swap now, also outside its windows.
     #[serde(default)]
     pub cutover_now: bool,
-    /// What the account cannot see is taken for absent: triggers, and foreign keys of other schemas.
+    /// The operator does not want readers with an old snapshot to be waited for, at the swap that comes next.
     #[serde(default)]
-    pub allow_unseen: bool,
+    pub accept_short_reads: bool,
     /// Can be changed while the change is driven.
     #[serde(default)]
     pub limits: Limits,
@@ -98,7 +98,7 @@ impl Default for Options {
             in_place: None,
             verify: true,
             cutover_now: false,
-            allow_unseen: false,
+            accept_short_reads: false,
             limits: Limits::default(),
         }
     }

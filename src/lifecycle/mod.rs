@@ -1,5 +1,6 @@
 //! The life of a change: its states, what may happen in each, and what follows. Pure.
 
+pub mod consent;
 pub mod event;
 pub mod forecast;
 pub mod notice;

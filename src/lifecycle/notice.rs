@@ -112,10 +112,6 @@ pub enum Notice {
     Following {
         changes: u64,
     },
-    /// Something that came later would be met by the next swap; or, with nothing, is gone.
-    InTheWay {
-        why: Option<String>,
-    },
     Asked {
         verb: Verb,
         by: String,
@@ -149,6 +145,12 @@ pub enum Notice {
     },
     /// The operator wanted whoever keeps the table from being swapped to be ended.
     Killed(Blocker),
+    /// The tables were swapped though these had begun to read before the last rows of the one that is live now.
+    OldReaders {
+        readers: Vec<Blocker>,
+        /// If they use the table they get an error; otherwise they read it short.
+        fail: bool,
+    },
     /// Limits were changed.
     LimitsSet {
         by: String,

@@ -2,7 +2,6 @@
 
 pub mod ahead;
 pub mod apply;
-pub mod attached;
 pub mod binlog;
 pub mod census;
 pub mod copy;
@@ -13,6 +12,7 @@ pub mod inspect;
 pub mod leftover;
 pub mod losses;
 pub mod preflight;
+pub mod readers;
 pub mod retention;
 pub mod sample;
 pub mod shadow;

@@ -163,7 +163,7 @@ pub async fn in_the_way(session: &mut Session, table: &TableName) -> Vec<Blocker
 }
 
 /// Connections of clients are threads of this kind; those of replication, of events and of the server itself are not.
-const CLIENT: &str = "t.TYPE = 'FOREGROUND' AND t.NAME LIKE '%/one\\_connection' AND t.PROCESSLIST_COMMAND NOT LIKE 'Binlog Dump%' \
+pub(super) const CLIENT: &str = "t.TYPE = 'FOREGROUND' AND t.NAME LIKE '%/one\\_connection' AND t.PROCESSLIST_COMMAND NOT LIKE 'Binlog Dump%' \
      AND t.PROCESSLIST_USER NOT IN ('system user', 'event_scheduler') AND NOT EXISTS \
      (SELECT 1 FROM performance_schema.user_variables_by_thread v WHERE v.THREAD_ID = t.THREAD_ID AND v.VARIABLE_NAME = 'rsc_instance')";
 

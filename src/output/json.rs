@@ -73,6 +73,9 @@ pub fn notice(notice: &Notice) -> Value {
             json!({ "event": "cutover_waits", "windows": windows, "opens_in_s": opens_in_s })
         }
         Notice::Killed(blocker) => json!({ "event": "killed", "blocker": blocker }),
+        Notice::OldReaders { readers, fail } => {
+            json!({ "event": "old_readers", "readers": readers, "fail": fail })
+        }
         Notice::LimitsSet { by, settings } => {
             json!({ "event": "limits_set", "by": by, "settings": settings })
         }
@@ -88,7 +91,6 @@ pub fn notice(notice: &Notice) -> Value {
         Notice::BinlogsShort(shortage) => {
             json!({ "event": "binlogs_short", "kept_s": shortage.kept_s, "left_s": shortage.left_s })
         }
-        Notice::InTheWay { why } => json!({ "event": "in_the_way", "why": why }),
         Notice::Blocked { why } => json!({ "event": "blocked", "why": why }),
     }
 }
@@ -153,7 +155,6 @@ pub fn listed(listed: &Listed) -> Value {
     let mut value = change(&listed.change);
     value["event"] = "change".into();
     value["owned"] = listed.owned().into();
-    value["in_the_way"] = listed.in_the_way.clone().into();
     value["now"] = now(listed.sample.as_ref().filter(|_| listed.owned()));
     value
 }

@@ -58,6 +58,15 @@ pub fn notice(notice: &Notice) -> Option<String> {
         Notice::Killed(ended) => {
             format!("  ended, as it kept the table from being swapped:\n{}", blocker(ended))
         }
+        Notice::OldReaders { readers, fail } => {
+            let what = match fail {
+                true => "if they use the table, they get error 1412, as after a native ALTER",
+                false => "they read the table WITHOUT the rows that came later, and get no error",
+            };
+            let mut lines = vec![format!("  transactions with a snapshot older than the new rows; {what}:")];
+            lines.extend(readers.iter().map(blocker));
+            lines.join("\n")
+        }
         Notice::LimitsSet { by, settings } => format!("  {by} set {}", settings.join(", ")),
         Notice::Paused => "  paused".into(),
         Notice::Truncated => "  the table was truncated; the other one is, too".into(),
@@ -68,8 +77,6 @@ pub fn notice(notice: &Notice) -> Option<String> {
         Notice::Lost(lost) => self::lost(lost),
         Notice::TakenBack { verb, why } => format!("  {} is taken back: {why}", verb.name()),
         Notice::BinlogsShort(shortage) => format!("  warning: {}", binlogs_short(*shortage)),
-        Notice::InTheWay { why: Some(why) } => format!("  the next swap is blocked: {why}"),
-        Notice::InTheWay { why: None } => "  nothing is in the way of the next swap any more".into(),
         Notice::Blocked { why } => format!("  the stream cannot go on: {why}"),
         Notice::Made { deferred: 0, because: Some(why) } => {
             format!("  its indexes are filled by the copy: {why}")

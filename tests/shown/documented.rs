@@ -129,8 +129,6 @@ pub fn notices() -> Vec<Notice> {
         Notice::TakenBack { verb: Verb::Revert, why: why.clone() },
         Notice::BinlogsShort(Shortage { kept_s: 7_200, left_s: 60 }),
         Notice::Blocked { why: why.clone() },
-        Notice::InTheWay { why: Some(why.clone()) },
-        Notice::InTheWay { why: None },
         Notice::Throttled {
             reasons: vec![why.clone()],
             kinds: vec!["lag".into()],
@@ -148,6 +146,8 @@ pub fn notices() -> Vec<Notice> {
         Notice::Unthrottled { after_s: 2.5 },
         Notice::CutoverWaits { windows: why.clone(), opens_in_s: 60 },
         Notice::Killed(blocker()),
+        Notice::OldReaders { readers: vec![blocker()], fail: true },
+        Notice::OldReaders { readers: vec![blocker()], fail: false },
         Notice::LimitsSet { by: why.clone(), settings: vec![why] },
     ]
 }
@@ -175,12 +175,12 @@ fn is_there(notice: &Notice) -> bool {
         Notice::Lost(_) => there(|n| matches!(n, Notice::Lost(_))),
         Notice::TakenBack { .. } => there(|n| matches!(n, Notice::TakenBack { .. })),
         Notice::BinlogsShort(_) => there(|n| matches!(n, Notice::BinlogsShort(_))),
-        Notice::InTheWay { .. } => there(|n| matches!(n, Notice::InTheWay { .. })),
         Notice::Blocked { .. } => there(|n| matches!(n, Notice::Blocked { .. })),
         Notice::Throttled { .. } => there(|n| matches!(n, Notice::Throttled { .. })),
         Notice::Unthrottled { .. } => there(|n| matches!(n, Notice::Unthrottled { .. })),
         Notice::CutoverWaits { .. } => there(|n| matches!(n, Notice::CutoverWaits { .. })),
         Notice::Killed(_) => there(|n| matches!(n, Notice::Killed(_))),
+        Notice::OldReaders { .. } => there(|n| matches!(n, Notice::OldReaders { .. })),
         Notice::LimitsSet { .. } => there(|n| matches!(n, Notice::LimitsSet { .. })),
     }
 }
@@ -238,12 +238,7 @@ fn printed() -> Vec<Value> {
     for (_, report) in all() {
         values.push(json::status(&report));
         let sample = report.samples.last().cloned();
-        values.push(json::listed(&Listed {
-            change: report.change,
-            owner: report.owner,
-            sample,
-            in_the_way: report.serving.map(|_| "what: next".into()),
-        }));
+        values.push(json::listed(&Listed { change: report.change, owner: report.owner, sample }));
     }
     let found = change(State::Revertible);
     for outcome in [Some(Outcome::Differs), None] {

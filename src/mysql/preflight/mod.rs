@@ -13,7 +13,6 @@ mod own_names;
 mod privileges;
 mod row_format;
 mod row_image;
-pub mod sight;
 mod triggers;
 mod usable_key;
 mod version;
@@ -22,9 +21,7 @@ mod writable;
 
 pub use facts::{Facts, gather};
 
-pub use facts::{account, grants};
-pub use grants::Grants;
-pub use privileges::granting;
+use facts::grants;
 
 use crate::error::Told;
 use crate::schema::kind::Kind;

@@ -2,20 +2,20 @@
 
 use super::Facts;
 use crate::error::Told;
-use crate::mysql::attached::Trigger;
+use crate::schema::table::quote;
 
 pub fn check(facts: &Facts) -> Option<Told> {
-    facts.triggers.first()?;
-    let list = |text: fn(&Trigger) -> String| facts.triggers.iter().map(text).collect::<Vec<_>>();
+    let first = facts.triggers.first()?;
     Some(
         Told::new(format!(
             "{} has triggers, which this version does not carry over: {}",
             facts.table.name.plain(),
-            list(|trigger| trigger.name.clone()).join(", ")
+            facts.triggers.join(", ")
         ))
         .next(format!(
-            "drop them first, if the application can do without: {}",
-            list(Trigger::drop).join("; ")
+            "drop them first, if the application can do without: DROP TRIGGER {}.{}",
+            quote(&facts.table.name.schema),
+            quote(first)
         )),
     )
 }

@@ -1,6 +1,5 @@
 //! What the tests stand on.
 
-pub mod account;
 pub mod process;
 pub mod proxy;
 pub mod server;
