@@ -91,7 +91,15 @@ fn may_refuse(forward: &Statements, table: &Table, after: &Table) -> bool {
     let converts = |mapped: &crate::schema::projection::Mapped| {
         !conversion::survives(&projection.source[mapped.source], &mapped.target)
     };
-    projection.mapped.iter().any(converts) || !rules(&after.create).is_subset(&rules(&table.create))
+    // What an expression gives may be refused, or not be computed.
+    let computed = |own: &crate::schema::projection::TargetOnly| {
+        let default = own.column.default.as_deref().unwrap_or_default().to_uppercase();
+        own.column.extra.to_uppercase().contains("DEFAULT_GENERATED")
+            && !default.starts_with("CURRENT_TIMESTAMP")
+    };
+    projection.mapped.iter().any(converts)
+        || projection.target_only.iter().any(computed)
+        || !rules(&after.create).is_subset(&rules(&table.create))
 }
 
 /// The CHECK constraints, generated columns and partitions of a definition, without the names that LIKE changes.

@@ -22,6 +22,9 @@
 //! * After the first swap, a value of the shadow that would be in the live table what the live table has
 //!   ([`super::kept`]): it is better known in the shadow, and not to be told from a wrong one that says the same.
 //!
+//! A column that the live table computes and the shadow does not is not compared once the tables have been swapped: what
+//! the shadow has of a row that nobody wrote since is what was written there, whatever is computed now.
+//!
 //! Documents are compared as their text, in which MySQL has its own order of the keys. A value in a document that has no
 //! JSON type of its own (a BLOB, a date) may have lost its exact tag on its way through the stream; it is not counted.
 
@@ -97,6 +100,7 @@ impl Comparison {
         let columns = projection
             .mapped
             .iter()
+            .filter(|mapped| !(swapped && projection.computed_there(mapped)))
             .map(|mapped| {
                 let from = &projection.source[mapped.source];
                 let value = format!("d.{}", quote(&from.name));
@@ -125,7 +129,7 @@ impl Comparison {
     /// Columns of either side that are not compared.
     pub fn excluded(&self) -> Vec<String> {
         let projection = self.statements.projection();
-        let mapped = |i: usize| projection.mapped.iter().any(|m| m.source == i);
+        let mapped = |i: usize| self.columns.iter().any(|column| column.mapped.source == i);
         let live = projection.source.iter().enumerate().filter(|(i, _)| !mapped(*i)).map(|(_, c)| &c.name);
         let shadow = projection.target_only.iter().map(|own| &own.column.name);
         let mut names: Vec<String> = live.chain(shadow).cloned().collect();

@@ -293,6 +293,12 @@ impl Projection {
             && self.mapped.iter().any(|m| !conversion::survives(&self.source[m.source], &m.target))
     }
 
+    /// The source computes the column, and the target keeps what was written: a value that nobody wrote since cannot be
+    /// told from the computed one, so only the stream, which sees what changes, may write it.
+    pub fn computed_there(&self, mapped: &Mapped) -> bool {
+        self.source[mapped.source].generated && !mapped.target.generated
+    }
+
     /// Indexes of the key columns in a row image of the source, in key order.
     pub fn key_indexes(&self) -> Vec<usize> {
         self.key.iter().map(|column| column.source).collect()

@@ -6,6 +6,7 @@ mod book;
 #[cfg(debug_assertions)]
 mod cases;
 mod command_line;
+mod computed;
 mod concurrent_writers;
 mod configuration;
 mod conversions;
