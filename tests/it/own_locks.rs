@@ -64,3 +64,37 @@ async fn an_emptied_table_with_parked_rows_ends() {
     asked(&table, &["revert", &id, "--accept-parked"], 0).await;
     asked(&table, &["complete", &id], 0).await;
 }
+
+/// What an owner that has nothing to do holds would keep its own definitions waiting, and everybody else's.
+#[tokio::test]
+async fn an_owner_that_follows_holds_no_table_between_two_windows() {
+    let mut table =
+        Table::create("id int AUTO_INCREMENT PRIMARY KEY, email varchar(20), UNIQUE KEY u (email)").await;
+    table.run("INSERT INTO t (email) VALUES ('a'), ('b')").await;
+    let words = ["--output", "json", "migrate", "--database", &table.schema, "--table", "t"];
+    let words =
+        [&words[..], &["--alter", "DROP KEY u, MODIFY email varchar(40)", "--agent", "stay"]].concat();
+    let mut owner = rsc(shared(), &words).start();
+    owner.says("\"state\":\"revertible\"").await;
+    table.run("INSERT INTO t (email) VALUES ('a'), ('much longer than it was, and cut')").await;
+    owner.says("\"event\":\"parked\"").await;
+    let newest = format!("SELECT MAX(id) FROM _rsc.`change` WHERE schema_name = '{}'", table.schema);
+    let id: u64 = table.all(&newest).await[0];
+    let held = format!(
+        "SELECT COUNT(*) FROM performance_schema.metadata_locks WHERE OBJECT_TYPE = 'TABLE' AND LOCK_DURATION = 'TRANSACTION' \
+         AND (OBJECT_NAME = '_rsc{id}_t_old' OR (OBJECT_SCHEMA = '_rsc' AND OBJECT_NAME IN ('parked_{id}', 'loss_{id}')))"
+    );
+    // It tries parked rows now and then: what counts is that it lets go of them.
+    for rest in 0..3 {
+        let mut looks = 0;
+        while table.all::<u64>(&held).await[0] > 0 {
+            looks += 1;
+            assert!(looks < 200, "{rest}: held all the time");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        table.run("UPDATE t SET email = CONCAT('b', id) WHERE id = 2").await;
+    }
+    asked(&table, &["revert", &id.to_string(), "--accept-parked"], 0).await;
+    asked(&table, &["complete", &id.to_string()], 0).await;
+    owner.ended().await.well();
+}
