@@ -159,6 +159,9 @@ async fn natively(form: &str) -> Option<(String, String, String)> {
         ] {
             conn.query_drop(&statement).await.unwrap_or_else(|e| panic!("{statement}: {e}"));
         }
+        if named.is_some() {
+            shared().grant(&schema).await;
+        }
         fill(&mut conn, &table, if i == 6 { "`a b`" } else { "a" }).await;
         conn.query_drop(format!("CREATE TABLE kept LIKE {}", quote(&table))).await.unwrap();
         let first = conn.query_drop(form).await;

@@ -9,19 +9,9 @@ use rsc::schema::table::TableName;
 use tokio::time::sleep;
 
 use crate::support::process::{Ended, bare, rsc};
+use crate::support::server::account::{Account, as_documented};
 use crate::support::server::{Options, Server};
 use crate::support::writers::{Column, Plan, Shape, Writers, compare};
-
-/// The grants that README.md asks for, given to this account on this schema.
-fn documented_grants(account: &str, schema: &str) -> Vec<String> {
-    let readme = include_str!("../../README.md");
-    let sql = readme.split("```sql").nth(1).unwrap().split("```").next().unwrap();
-    let code: Vec<&str> = sql.lines().filter(|line| !line.starts_with("--")).collect();
-    let statements = code.join(" ").replace("'rsc'@'%'", account).replace("`shop`", &format!("`{schema}`"));
-    let statements: Vec<String> = statements.split(';').map(|s| s.trim().to_owned()).collect();
-    // Without the one that is said to be optional.
-    statements.into_iter().filter(|s| !s.is_empty() && !s.contains("performance_schema")).collect()
-}
 
 async fn owner(conn: &mut Conn) -> Option<String> {
     conn.query_first("SELECT who FROM _rsc.owner WHERE IS_USED_LOCK('rsc.change.1') IS NOT NULL")
@@ -93,7 +83,7 @@ async fn a_change_whose_every_process_was_killed_is_reverted_from_another_machin
     // Written with nobody there.
     sleep(Duration::from_millis(500)).await;
 
-    for statement in documented_grants("'night'@'localhost'", "d") {
+    for statement in as_documented(Account::Minimal, "'night'@'localhost'", "d") {
         conn.query_drop(&statement).await.unwrap_or_else(|e| panic!("{statement}: {e}"));
     }
     let other = Machine::of(&server, "night", "a good password");

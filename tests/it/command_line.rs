@@ -253,7 +253,7 @@ async fn a_wrong_password_is_a_usage_error_that_says_where_passwords_come_from()
     let wrong = rsc(place.server, &["list", "--output", "json"]).env("RSC_PASSWORD", "wrong").run().await;
     let error = told(&wrong, 2);
     assert!(
-        error["reasons"][0]["what"].as_str().unwrap().contains("Access denied for user 'root'"),
+        error["reasons"][0]["what"].as_str().unwrap().contains("Access denied for user 'rsc'"),
         "{error:#}"
     );
     assert!(error["reasons"][0]["next"].as_str().unwrap().contains("RSC_PASSWORD"), "{error:#}");

@@ -105,7 +105,7 @@ async fn a_table_that_goes_as_a_whole_waits_for_its_window_as_well() {
 async fn who_keeps_a_table_from_going_is_ended_where_that_is_wanted() {
     let mut table = table().await;
     let statement = format!("DROP TABLE {}.t", table.schema);
-    let mut reader = shared().conn().await.unwrap();
+    let mut reader = shared().application().await.unwrap();
     reader.query_drop(format!("START TRANSACTION; SELECT * FROM {}.t LIMIT 1", table.schema)).await.unwrap();
     let words = ["--output", "json", "migrate", "--alter", &statement, "--cutover-lock-timeout", "1s"];
     let running = rsc(shared(), &[&words[..], &["--force-cutover-after", "1s"]].concat()).start();

@@ -18,6 +18,7 @@ use tokio::time::sleep;
 
 use crate::support::process::{Ended, Running, bare, rsc};
 use crate::support::proxy::Proxy;
+use crate::support::server::account::Account;
 use crate::support::server::{Options, Server};
 
 const ROWS: i64 = 6_000;
@@ -484,7 +485,7 @@ async fn goes_on_behind_the_same_name(variable: &str) {
     let name = Proxy::before(&first).await;
     let clients = Clients::start(&first, 1).await;
     let port = name.port().to_string();
-    let connection = ["--host", "127.0.0.1", "--port", &port, "--user", "root"];
+    let connection = ["--host", "127.0.0.1", "--port", &port, "--user", Account::Documented.user()];
     let arguments = [&connection[..], &MIGRATE, &["--batch-time", "2ms", "--agent", "stay"]].concat();
     let mut running = bare(&arguments).start();
     running.says("\"copied\"").await;
@@ -531,7 +532,7 @@ async fn a_server_that_becomes_read_only_is_not_written_to_and_its_successor_is_
     goes_on_behind_the_same_name("super_read_only").await;
 }
 
-/// Which does not bind root.
+/// Which does not bind root, nor rsc's account with CONNECTION_ADMIN.
 #[tokio::test(flavor = "multi_thread")]
 async fn whom_read_only_does_not_bind_stops_writing_all_the_same() {
     goes_on_behind_the_same_name("read_only").await;

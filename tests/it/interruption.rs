@@ -6,28 +6,13 @@ use mysql_async::prelude::Queryable;
 use rsc::journal::fence::{self, FenceError};
 use rsc::rows::gtid_set::GtidSet;
 use rsc::session::Session;
-use rsc::settings::{Server, SslMode};
 use tokio::time::sleep;
 
-use crate::support::process::{bare, rsc};
+use crate::support::process::{address, bare, rsc};
 use crate::support::server::{Options, Server as MysqlServer};
 use crate::support::shared;
 use crate::support::table::Table;
 use crate::support::writers::{Column, Plan, Shape, Writers, compare};
-
-fn server() -> Server {
-    Server {
-        host: "127.0.0.1".into(),
-        port: shared().port(),
-        socket: None,
-        user: "root".into(),
-        password: None,
-        ssl_mode: SslMode::Disabled,
-        ssl_ca: None,
-        ssl_cert: None,
-        ssl_key: None,
-    }
-}
 
 /// The process is killed in the copy, in the swap and while it follows, at moments that the dice choose; each
 /// time another goes on.
@@ -93,8 +78,8 @@ async fn a_change_survives_kill_nine_at_any_moment() {
 async fn a_process_that_was_taken_over_from_commits_nothing() {
     let table = Table::create("id int PRIMARY KEY, a int").await;
     let id = table.migrated("ADD COLUMN b int", &[]).await;
-    let mut session = Session::open(&server()).await.unwrap();
-    let first = fence::claim(&server(), &mut session, id).await.unwrap();
+    let mut session = Session::open(&address(shared())).await.unwrap();
+    let first = fence::claim(&address(shared()), &mut session, id).await.unwrap();
     // Alive: another process must leave it alone.
     let id_text = id.to_string();
     let other = rsc(shared(), &["--output", "json", "migrate", "--resume", &id_text]).run().await;
@@ -104,7 +89,7 @@ async fn a_process_that_was_taken_over_from_commits_nothing() {
     // It dies without saying so: its connection is gone.
     drop(first);
     let next = loop {
-        match fence::claim(&server(), &mut session, id).await {
+        match fence::claim(&address(shared()), &mut session, id).await {
             Ok(next) => break next,
             Err(FenceError::Owned(_)) => sleep(Duration::from_millis(50)).await,
             Err(other) => panic!("{other}"),

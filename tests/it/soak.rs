@@ -183,7 +183,7 @@ impl Soak<'_> {
 
     async fn kill_connection(&mut self) {
         let Some(conn) = self.judge().await else { return };
-        let sql = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'root'";
+        let sql = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER IN ('root', 'rsc')";
         let Ok(ids) = conn.query::<u64, _>(sql).await else { return };
         if ids.is_empty() {
             return;

@@ -403,7 +403,7 @@ async fn a_blocker_is_ended_when_it_is_time_and_a_replicas_connection_is_not() {
     let mut conn = primary.conn().await.unwrap();
     let before = dump_thread(&mut conn).await;
     assert_eq!(before.len(), 1);
-    let mut blocker = primary.conn().await.unwrap();
+    let mut blocker = primary.application().await.unwrap();
     blocker.query_drop("START TRANSACTION; SELECT * FROM d.t WHERE id = 4711").await.unwrap();
     let connection = blocker.id();
     let more = ["--cutover-lock-timeout", "1s", "--force-cutover-after", "2s"];
@@ -412,7 +412,7 @@ async fn a_blocker_is_ended_when_it_is_time_and_a_replicas_connection_is_not() {
     let missed = lines.iter().find(|line| line["event"] == "swap_missed").unwrap();
     assert_eq!(missed["blockers"][0]["connection"], connection, "{missed}");
     assert!(missed["blockers"][0]["query"].to_string().contains("4711"), "{missed}");
-    assert_eq!(missed["blockers"][0]["user"], "root");
+    assert_eq!(missed["blockers"][0]["user"], "application");
     let killed: Vec<&Value> = lines.iter().filter(|line| line["event"] == "killed").collect();
     assert_eq!(killed.len(), 1, "{ended:#?}");
     assert_eq!(killed[0]["blocker"]["connection"], connection);

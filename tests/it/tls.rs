@@ -9,6 +9,7 @@ use mysql_async::prelude::Queryable;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 
 use crate::support::process::{Ended, bare};
+use crate::support::server::account::Account;
 use crate::support::server::{Options, Server};
 use crate::support::shared;
 
@@ -71,7 +72,7 @@ impl Papers {
     async fn list(&self, server: &Server, flags: &str) -> Ended {
         let port = server.port().to_string();
         let flags = flags.replace('@', self.folder.path().to_str().unwrap());
-        let mut arguments = vec!["--port", &port, "--user", "root", "--output", "json"];
+        let mut arguments = vec!["--port", &port, "--user", Account::Documented.user(), "--output", "json"];
         arguments.extend(flags.split_whitespace());
         arguments.push("list");
         bare(&arguments).run().await

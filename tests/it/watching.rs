@@ -7,11 +7,10 @@ use rsc::journal::fence::Fence;
 use rsc::journal::{sample, store};
 use rsc::lifecycle::sample::{Activity, OLDER_MAX, RECENT, Sample};
 use rsc::session::Session;
-use rsc::settings::{Server as Address, SslMode};
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::support::process::{Ended, Running, rsc};
+use crate::support::process::{Ended, Running, address, rsc};
 use crate::support::shared;
 use crate::support::table::Table;
 
@@ -180,18 +179,7 @@ async fn a_list_of_what_is_active_leaves_out_what_has_ended() {
 
 /// A connection of the library's own.
 async fn session() -> Session {
-    let server = Address {
-        host: "127.0.0.1".into(),
-        port: shared().port(),
-        socket: None,
-        user: "root".into(),
-        password: None,
-        ssl_mode: SslMode::Disabled,
-        ssl_ca: None,
-        ssl_cert: None,
-        ssl_key: None,
-    };
-    Session::open(&server).await.unwrap()
+    Session::open(&address(shared())).await.unwrap()
 }
 
 #[tokio::test]

@@ -10,10 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rsc::settings::{self, SslMode};
 use serde_json::Value;
 use tokio::time::sleep;
 
 use super::server::Server;
+use super::server::account::Account;
 
 /// No test waits longer for a process; what it had printed is in the panic.
 const ENOUGH: Duration = Duration::from_secs(120);
@@ -34,12 +36,47 @@ pub struct Ended {
     pub took: Duration,
 }
 
-/// `rsc` as root on `server`.
+/// `rsc` on `server` with the account and the grants of README.md.
 pub fn rsc(server: &Server, arguments: &[&str]) -> Rsc {
+    rsc_as(Account::Documented.user(), server, arguments)
+}
+
+/// Without the grants that README.md calls optional.
+pub fn rsc_minimal(server: &Server, arguments: &[&str]) -> Rsc {
+    rsc_as(Account::Minimal.user(), server, arguments)
+}
+
+/// As root. Who needs it says why.
+pub fn rsc_as_root(server: &Server, arguments: &[&str]) -> Rsc {
+    rsc_as("root", server, arguments)
+}
+
+/// As an account without a password.
+pub fn rsc_as(user: &str, server: &Server, arguments: &[&str]) -> Rsc {
     let port = server.port().to_string();
-    let mut all = vec!["--host", "127.0.0.1", "--port", &port, "--user", "root"];
+    let mut all = vec!["--host", "127.0.0.1", "--port", &port, "--user", user];
     all.extend(arguments);
     bare(&all)
+}
+
+/// Where the library finds `server`, with the account that [`rsc`] has.
+pub fn address(server: &Server) -> settings::Server {
+    address_as(Account::Documented.user(), server)
+}
+
+/// With another account.
+pub fn address_as(user: &str, server: &Server) -> settings::Server {
+    settings::Server {
+        host: "127.0.0.1".into(),
+        port: server.port(),
+        socket: None,
+        user: user.into(),
+        password: None,
+        ssl_mode: SslMode::Disabled,
+        ssl_ca: None,
+        ssl_cert: None,
+        ssl_key: None,
+    }
 }
 
 /// `rsc` with these arguments only.

@@ -8,6 +8,8 @@
 // Each test binary and each example uses its own part of it.
 #![allow(dead_code)]
 
+#[path = "server/account.rs"]
+pub mod account;
 #[path = "server/fetch.rs"]
 mod fetch;
 #[path = "server/installation.rs"]
@@ -32,6 +34,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 use rand::Rng;
 
+use account::Account;
 use installation::{Installation, joined, run_as_root};
 use keeper::Keeper;
 
@@ -71,7 +74,7 @@ const DEFAULTS: [&str; 11] = [
     "--innodb-buffer-pool-size=256M",
     "--innodb-redo-log-capacity=512M",
     "--max-connections=300",
-    "--mysqlx=OFF",
+    "--loose-mysqlx=OFF",
     "--secure-file-priv=",
     "--bind-address=127.0.0.1",
 ];
@@ -206,6 +209,11 @@ impl Server {
         Conn::new(self.opts()).await
     }
 
+    /// A connection as the application's.
+    pub async fn application(&self) -> mysql_async::Result<Conn> {
+        Conn::new(self.opts().user(Some(account::APPLICATION))).await
+    }
+
     /// A new, empty schema, so that tests sharing a server do not meet.
     ///
     /// # Panics
@@ -221,7 +229,26 @@ impl Server {
         if let Err(error) = created.await {
             panic!("no schema for a test: {error}");
         }
+        self.grant(&name).await;
         name
+    }
+
+    /// Gives rsc's accounts what README grants on each schema whose tables are changed. For tests that make a schema of
+    /// their own with another name than `d` or `shop`; it need not be there yet.
+    ///
+    /// # Panics
+    /// As [`Server::fresh_database`].
+    pub async fn grant(&self, schema: &str) {
+        let granted = async {
+            let mut conn = self.conn().await?;
+            for sql in Account::ALL.into_iter().flat_map(|account| account.granted(schema)) {
+                conn.query_drop(sql).await?;
+            }
+            conn.disconnect().await
+        };
+        if let Err(error) = granted.await {
+            panic!("no grants on {schema}: {error}");
+        }
     }
 
     /// What to paste into a terminal to look at this server.

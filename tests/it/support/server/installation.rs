@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::fetch;
+use super::{account, fetch};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -70,13 +70,15 @@ impl Installation {
         if beside.exists() { Some(beside) } else { on_path("mysql").into_iter().next() }
     }
 
-    /// A data directory as a new server has it: root without a password. To be copied, never started.
+    /// A data directory as a new server has it: root without a password, and README's accounts. To be copied, never
+    /// started.
     pub fn template(&self, options: &[String]) -> Result<PathBuf, Error> {
         let binding: Vec<_> =
             options.iter().filter(|o| BINDING_OPTIONS.iter().any(|b| o.starts_with(b))).collect();
         // `9.7.4-2`, or `8.4.6` from two vendors, whose servers read each other's data.
         let mut name = format!("data-{}", self.version.split_whitespace().next().unwrap_or_default());
         binding.iter().for_each(|option| name.push_str(&option[1..]));
+        name.push_str(&format!("-{}", account::version()));
         name.retain(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
         let template = self.cache.join(name);
         once(&self.cache, &template, |partial| {
@@ -85,6 +87,9 @@ impl Installation {
             // A small redo log keeps the copies small; a server makes its own as large as it is told to.
             command.args(["--no-defaults", "--initialize-insecure", "--innodb-redo-log-capacity=8M"]);
             command.args(run_as_root(&self.cache)?).args(&binding).arg(joined("--datadir=", partial));
+            let accounts = self.cache.join("accounts.sql");
+            fs::write(&accounts, account::init_file()).map_err(at(&accounts))?;
+            command.arg(joined("--init-file=", &accounts));
             let done = command.output().map_err(at(&self.mysqld))?;
             if !done.status.success() {
                 return Err(Error::NotInitialised(String::from_utf8_lossy(&done.stderr).into_owned()));
