@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::lifecycle::notice::Blocker;
+use crate::lifecycle::notice::{Blocker, OLD_SNAPSHOT};
 use crate::mysql::readers::{self, Reader};
 use crate::mysql::{indexes, swap};
 use crate::session::{Session, SqlError};
@@ -15,7 +15,6 @@ const TRIES: u32 = 4;
 /// Between two of them.
 pub const PASSING: Duration = Duration::from_millis(200);
 
-pub const WHY: &str = "a transaction's snapshot is older than the rows of the table that is to become live";
 pub const WHY_UNSEEN: &str = "whether a transaction's snapshot is older than the rows of the table that is to become live cannot \
      be seen (SELECT on performance_schema.*, with its transactions kept, shows it)";
 
@@ -142,7 +141,7 @@ fn course(look: &Look, replicas: bool, tries: u32, go_ahead: bool) -> Course {
 
 impl Look {
     pub fn why(&self) -> &'static str {
-        if self.seen { WHY } else { WHY_UNSEEN }
+        if self.seen { OLD_SNAPSHOT } else { WHY_UNSEEN }
     }
 
     /// Those who are in the way will be gone in a moment.

@@ -48,10 +48,10 @@
 use std::time::{Duration, Instant};
 
 use super::line::Line;
-use super::readers::{self, Course, Look};
+use super::readers::{self, Course, Look, Readers};
 use super::trouble::Trouble;
 use crate::journal::store;
-use crate::lifecycle::notice::{Blocker, Freeze, Notice};
+use crate::lifecycle::notice::{Blocker, Freeze, Notice, OLD_SNAPSHOT};
 use crate::mysql::apply::CommitAt;
 use crate::mysql::inspect;
 use crate::mysql::swap::{self, Swap, blockers};
@@ -132,7 +132,7 @@ impl Line {
         if !long.is_empty() && go.force && self.readers.must_end() {
             self.end(long).await?;
         } else if !long.is_empty() && !go.past_readers() {
-            return Ok(unnoticed(readers::WHY, long));
+            return Ok(unnoticed(OLD_SNAPSHOT, long));
         }
         self.gauges.locking(true);
         let attempt = self.attempt(&swap, go).await;
@@ -162,7 +162,9 @@ impl Line {
             Ok(Locked::Read(look)) => {
                 swap.unlock(self.applier.session()).await?;
                 swap.relax(self.applier.session()).await?;
-                let (why, passing) = (look.why().to_owned(), look.passing());
+                // Where nothing but a lucky moment helps, the application is not made to wait for one again and again.
+                let passing = look.passing() && !self.readers.must_end();
+                let why = look.why().to_owned();
                 Ok(Attempt::Missed { why, blockers: look.readers, unnoticed: false, passing })
             }
             Err(trouble) => {
@@ -336,6 +338,7 @@ impl Line {
     pub async fn turn(&mut self) -> Result<(), Trouble> {
         let sides = super::sides::Sides::look(&mut self.control, &self.change).await?;
         self.sides = sides;
+        self.readers = Readers::new();
         let ledger = self.sides.ledger(self.change.id);
         self.applier.turn(self.sides.statements(), ledger, self.sides.keeps_ledger()).await?;
         self.reader.watch(self.sides.watched());

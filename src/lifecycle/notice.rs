@@ -50,6 +50,10 @@ pub struct Lost {
     pub named: Vec<String>,
 }
 
+/// Why a swap waits for those who might read the new live table short.
+pub const OLD_SNAPSHOT: &str =
+    "a transaction's snapshot is older than the rows of the table that is to become live";
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
     /// The change exists in the journal, or has been taken up again.

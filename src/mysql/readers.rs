@@ -47,14 +47,14 @@ const CLOCKS: Duration = Duration::from_millis(5);
 ///
 /// A snapshot is never older than its transaction. Below REPEATABLE READ a snapshot is a statement's, and so it is where
 /// each statement is a transaction: a statement has all its tables from its beginning, and keeps them from being locked. A
-/// prepared XA transaction reads no more. rsc's own sessions read their own tables, or both of a change whose owner they are.
+/// prepared XA transaction reads no more, and an applier of replication reads no snapshot. rsc's own sessions read their own tables, or both of a change whose owner they are.
 pub async fn older(session: &mut Session, age: Duration) -> Result<Vec<Reader>, SqlError> {
     let age = age.mul_f64(0.999).saturating_sub(CLOCKS);
     let rows = session
         .rows(&format!(
             "SELECT t.PROCESSLIST_ID, t.PROCESSLIST_USER, t.PROCESSLIST_HOST, \
                  LEFT(COALESCE(t.PROCESSLIST_INFO, s.SQL_TEXT, ''), 120), t.PROCESSLIST_INFO IS NULL, \
-                 CAST(COALESCE(x.TIMER_WAIT, 0) DIV 1000000 AS UNSIGNED) \
+                 CAST(COALESCE(x.TIMER_WAIT, 0) DIV 1000000 AS UNSIGNED), {CLIENT} \
                  FROM performance_schema.events_transactions_current x \
                  JOIN performance_schema.threads t ON t.THREAD_ID = x.THREAD_ID \
                  LEFT JOIN performance_schema.events_statements_current s \
@@ -63,7 +63,10 @@ pub async fn older(session: &mut Session, age: Duration) -> Result<Vec<Reader>, 
                  AND x.ISOLATION_LEVEL NOT IN ('READ COMMITTED', 'READ UNCOMMITTED') \
                  AND COALESCE(x.XA_STATE, '') <> 'PREPARED' \
                  AND (x.TIMER_WAIT IS NULL OR x.TIMER_WAIT DIV 1000000 >= {}) \
-                 AND {CLIENT} ORDER BY 6 DESC",
+                 AND t.TYPE = 'FOREGROUND' AND t.PROCESSLIST_ID IS NOT NULL \
+                 AND t.NAME NOT LIKE '%/replica\\_%' AND t.NAME NOT LIKE '%/slave\\_%' AND NOT EXISTS \
+                 (SELECT 1 FROM performance_schema.user_variables_by_thread v \
+                 WHERE v.THREAD_ID = t.THREAD_ID AND v.VARIABLE_NAME = 'rsc_instance') ORDER BY 6 DESC",
             age.as_micros()
         ))
         .await?;
@@ -78,7 +81,7 @@ pub async fn older(session: &mut Session, age: Duration) -> Result<Vec<Reader>, 
                 query: text(row, 3).unwrap_or_default(),
                 seconds: age.as_secs(),
                 idle: number(row, 4) == Some(1),
-                application: true,
+                application: number(row, 6) == Some(1),
             };
             Reader { who, age }
         })

@@ -6,7 +6,7 @@ use super::whole;
 use crate::agent::Tale;
 use crate::error::Error;
 use crate::journal::record::Change;
-use crate::lifecycle::notice::{Blocker, Lost, Notice};
+use crate::lifecycle::notice::{Blocker, Lost, Notice, OLD_SNAPSHOT};
 use crate::lifecycle::retention::Shortage;
 use crate::lifecycle::state::{Serving, State};
 
@@ -42,6 +42,11 @@ pub fn notice(notice: &Notice) -> Option<String> {
             let what = if kind.whole() { "renamed" } else { "swapped" };
             let mut lines = vec![format!("  not {what} yet: {why}; trying again in {again_in_s:.0} s")];
             lines.extend(blockers.iter().map(blocker));
+            if why == OLD_SNAPSHOT {
+                lines.push(
+                    "    not to wait: `rsc cutover`, `revert` or `reapply` with --accept-short-reads".into(),
+                );
+            }
             lines.join("\n")
         }
         Notice::Asked { verb, by, granted } => {

@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
@@ -286,8 +286,8 @@ async fn an_old_snapshot_on_a_replica_fails_too() {
 static GO_ON: AtomicBool = AtomicBool::new(true);
 
 /// Each transaction reads one table first, then writes two that always have the same number of rows.
-async fn writer(schema: String) -> (u64, u64) {
-    let (mut done, mut refused) = (0, 0);
+async fn writer(schema: String) -> (u64, u64, Duration) {
+    let (mut done, mut refused, mut longest) = (0, 0, Duration::ZERO);
     let mut conn = server().conn().await.unwrap();
     conn.query_drop(format!("USE {schema}")).await.unwrap();
     while GO_ON.load(Ordering::Relaxed) {
@@ -299,7 +299,10 @@ async fn writer(schema: String) -> (u64, u64) {
         } else {
             "UPDATE t SET v = v + 1 WHERE id = 7"
         };
-        match conn.query_drop(first).await {
+        let asked = Instant::now();
+        let answer = conn.query_drop(first).await;
+        longest = longest.max(asked.elapsed());
+        match answer {
             Ok(()) => {
                 if done % 2 == 1 {
                     conn.query_drop("INSERT INTO t (v) VALUES (1)").await.unwrap();
@@ -316,7 +319,7 @@ async fn writer(schema: String) -> (u64, u64) {
         }
         sleep(Duration::from_millis(1)).await;
     }
-    (done, refused)
+    (done, refused, longest)
 }
 
 /// How many snapshots saw both tables alike, and how many were refused.
@@ -355,10 +358,10 @@ async fn no_snapshot_reads_short_under_writers_and_no_cut_over_starves() {
         ask(&[verb, &id]).await.well();
     }
     GO_ON.store(false, Ordering::Relaxed);
-    let (mut wrote, mut read) = ((0, 0), (0, 0));
+    let (mut wrote, mut read) = ((0, 0, Duration::ZERO), (0, 0));
     for writer in writers {
-        let (done, refused) = writer.await.unwrap();
-        wrote = (wrote.0 + done, wrote.1 + refused);
+        let (done, refused, longest) = writer.await.unwrap();
+        wrote = (wrote.0 + done, wrote.1 + refused, wrote.2.max(longest));
     }
     for prober in probers {
         let (alike, refused) = prober.await.unwrap();
@@ -368,11 +371,12 @@ async fn no_snapshot_reads_short_under_writers_and_no_cut_over_starves() {
     let ended = running.ended().await.well();
     let count = |event: &str| ended.lines().iter().filter(|line| line["event"] == event).count();
     println!(
-        "{} swaps, {} attempts missed; transactions: {} written, {} refused; snapshots: {} alike, {} refused",
+        "{} swaps, {} attempts missed; transactions: {} written, {} refused, the longest wait {:?}; snapshots: {} alike, {} refused",
         count("swapped"),
         count("swap_missed"),
         wrote.0,
         wrote.1,
+        wrote.2,
         read.0,
         read.1
     );
