@@ -368,9 +368,20 @@ mod tests {
         ];
         let answer = |state, verb| step(Kind::Alter, state, &Event::Asked(verb)).map_or("-", State::name);
         let found = State::ALL.map(|state| {
-            let [cutover, revert, accepting, reapply, complete, cancel, pause, resume, verify, repairing] =
-                Verb::ALL.map(|verb| answer(state, verb));
-            assert_eq!((revert, verify), (accepting, repairing));
+            let [
+                cutover,
+                revert,
+                accepting,
+                refusing,
+                reapply,
+                complete,
+                cancel,
+                pause,
+                resume,
+                verify,
+                repairing,
+            ] = Verb::ALL.map(|verb| answer(state, verb));
+            assert_eq!((revert, revert, verify), (accepting, refusing, repairing));
             (state.name(), cutover, revert, reapply, complete, cancel, pause, resume, verify)
         });
         assert_eq!(found, table);

@@ -84,6 +84,9 @@ const OPTIONS: &[&str] = &[
     "UNION",
 ];
 
+/// Those with no effect on a table that is in InnoDB already: the server takes them, with a warning or without.
+const IGNORED: &[&str] = &["DATA", "INDEX", "INSERT_METHOD", "PASSWORD", "UNION"];
+
 /// Whether a clause can begin with this word.
 pub fn begins(piece: &Piece<'_>) -> bool {
     piece.is_any(CLAUSES) || piece.is_any(OPTIONS)
@@ -222,6 +225,11 @@ fn options(clause: &[Piece<'_>], alter: &mut Alter) -> Result<Kind, Refusal> {
     while let Some(first) = rest.first() {
         if first.is_any(&["PARTITION", "REMOVE"]) {
             return Ok(Kind::Change);
+        }
+        if first.is_any(IGNORED) {
+            let value =
+                after_option_name(rest).map_or(0, |value| rest.len() - value.len() + group_length(value));
+            return Err(Refusal::Ignored(shown(&rest[..value.min(rest.len())])));
         }
         let (engine, counter) = (first.is("ENGINE"), first.is("AUTO_INCREMENT"));
         rest = after_option_name(rest).ok_or_else(|| Refusal::UnknownClause(shown(rest)))?;

@@ -77,6 +77,8 @@ pub enum Refusal {
         "`{0}` takes the table's file away or brings another, with other rows: run it with the mysql client"
     )]
     Tablespace(String),
+    #[error("`{0}` has no effect on a table that is in InnoDB already: leave it out")]
+    Ignored(String),
     #[error("tables are kept in InnoDB: leave out the engine {0}")]
     Engine(String),
     #[error("foreign keys are not supported in this version of rsc: make the change without `{0}`")]
