@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use crate::support::process::{Ended, Running, bare, rsc};
 use crate::support::server::{Options, Server};
 
-const ROWS: u64 = 6_000;
+const ROWS: u64 = 3_000;
 
 fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
@@ -267,7 +267,7 @@ async fn an_old_snapshot_on_a_replica_fails_too() {
     let mut conn = primary.conn().await.unwrap();
     conn.query_drop("CREATE DATABASE d; CREATE TABLE d.t (id int PRIMARY KEY, v int)").await.unwrap();
     conn.query_drop("SET cte_max_recursion_depth = 100000").await.unwrap();
-    let fill = "INSERT INTO d.t WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 6000) SELECT i, i FROM c";
+    let fill = "INSERT INTO d.t WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 3000) SELECT i, i FROM c";
     conn.query_drop(fill).await.unwrap();
     let words =
         ["--output", "json", "migrate", "--alter", "ALTER TABLE d.t MODIFY v bigint", "--batch-time", "5ms"];

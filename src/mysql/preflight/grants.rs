@@ -83,7 +83,7 @@ impl Grants {
     /// Whether the account sees the tables of all schemas.
     pub fn sees_all_tables(&self) -> bool {
         let whole = |p: &&str| self.globally(p) && !self.lines.iter().any(|l| !l.gives && l.has(p));
-        SEES_TABLES.iter().any(|p| whole(p))
+        SEES_TABLES.iter().any(whole)
     }
 
     /// On a whole schema, or on all of them.
