@@ -269,6 +269,9 @@ pub struct Migrate {
     /// Swap without comparing the two tables first
     #[arg(long, conflicts_with = "resume")]
     pub no_verify: bool,
+    /// Take what the account cannot see (triggers without TRIGGER, foreign keys of other schemas without PROCESS) for absent
+    #[arg(long, conflicts_with = "resume")]
+    pub allow_unseen: bool,
     /// With --agent stay: compare the two tables so often
     #[arg(long, value_name = "DURATION", value_parser = whole_seconds)]
     pub verify_every: Option<Duration>,

@@ -26,6 +26,14 @@ impl Told {
         self
     }
 
+    /// In one line: what happened, and what to do.
+    pub fn whole(&self) -> String {
+        match self.next.is_empty() {
+            true => self.what.clone(),
+            false => format!("{}: {}", self.what, self.next),
+        }
+    }
+
     pub fn next(mut self, next: impl fmt::Display) -> Self {
         self.next = next.to_string();
         self

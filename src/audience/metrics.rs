@@ -216,6 +216,7 @@ impl Row {
             | Notice::OldReaders { .. }
             | Notice::LimitsSet { .. }
             | Notice::BinlogsShort(_)
+            | Notice::InTheWay { .. }
             | Notice::Blocked { .. } => {}
         }
     }

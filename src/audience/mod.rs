@@ -119,7 +119,13 @@ fn log(change: u64, notice: &Notice) {
     let event = notice_name(notice);
     let text = notice_in_text(notice);
     match (notice, text) {
-        (Notice::Blocked { .. } | Notice::BinlogsShort(_) | Notice::Retrying { .. }, Some(text)) => {
+        (
+            Notice::Blocked { .. }
+            | Notice::InTheWay { why: Some(_) }
+            | Notice::BinlogsShort(_)
+            | Notice::Retrying { .. },
+            Some(text),
+        ) => {
             tracing::warn!(target: "rsc::told", change, event, "{}", text.trim());
         }
         (Notice::Entered { state, .. }, None) => {

@@ -70,12 +70,16 @@ async fn look_at(
         State::Revertible | State::Reverted if change.options.kind.whole() => {
             engine::whole::in_the_way(session, &change, serving.other()).await?.map(|told| told.what)
         }
+        State::Ready | State::Revertible | State::Reverted => {
+            engine::later::seen(session, &change, serving).await?.map(|told| told.whole())
+        }
         _ => None,
     };
     let signs = Signs {
         kind: change.options.kind,
         serving: Some(serving),
         in_the_way,
+        hidden: None,
         state: change.state,
         reason: change.reason.as_deref(),
         // This process drives it.

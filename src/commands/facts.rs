@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{sql_error, store_error, unseen};
+use crate::engine::trouble::Trouble;
 use crate::engine::{self, sides};
 use crate::error::{Error, Told};
 use crate::journal::record::Change;
@@ -49,11 +50,16 @@ impl Facts {
         let now_ms = store::now_ms(session).await.map_err(sql_error)?;
         let owner = fence::owner(session, id).await.map_err(sql_error)?;
         let rows_copied = store::rows_copied(session, id).await.map_err(sql_error)?;
-        let serving = match change.state.ended() {
-            true => None,
-            false => sides::serving(session, &change)
-                .await
-                .map_err(|trouble| Error::Unexpected(Told::new(format!("{trouble:?}"))))?,
+        let (serving, hidden) = match change.state.ended() {
+            true => (None, None),
+            false => match sides::serving(session, &change).await {
+                Ok(serving) => (serving, None),
+                Err(Trouble::Denied(why)) => {
+                    let grant = super::grant_to_see(session, &change).await?;
+                    (None, Some(format!("{why}: {grant}")))
+                }
+                Err(trouble) => return Err(Error::Unexpected(Told::new(format!("{trouble:?}")))),
+            },
         };
         let owner_alive = owner.as_ref().is_some_and(|o| o.alive);
         // A planned change has no position yet, and perhaps not even its stream table.
@@ -93,6 +99,10 @@ impl Facts {
                 let found = engine::whole::in_the_way(session, &change, serving.other()).await;
                 found.map_err(sql_error)?.map(|told| told.what)
             }
+            (_, Some(serving)) if !whole => {
+                let found = engine::later::seen(session, &change, serving).await;
+                found.map_err(sql_error)?.map(|told| told.whole())
+            }
             _ => None,
         };
         let unseen = unseen::look(&self.server, session, &change, owner_alive).await?;
@@ -100,6 +110,7 @@ impl Facts {
             kind: change.options.kind,
             serving,
             in_the_way,
+            hidden,
             state: change.state,
             reason: change.reason.as_deref(),
             owner_alive,

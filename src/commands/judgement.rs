@@ -21,7 +21,7 @@ use crate::schema::kind::Kind;
 use crate::schema::projection::Mapping;
 use crate::schema::statement::{Alter, Refusal};
 use crate::schema::table::{Column, Table, TableName, check_names, renamed_checks};
-use crate::session::{Session, SqlError};
+use crate::session::{Remedy, Session, SqlError};
 
 /// What is asked for.
 #[derive(Clone, Copy)]
@@ -29,6 +29,8 @@ pub struct Asked<'a> {
     pub text: &'a str,
     pub database: Option<&'a str>,
     pub table: Option<&'a str>,
+    /// What the account cannot see is taken for absent.
+    pub allow_unseen: bool,
 }
 
 /// What was found. Until [`Judgement::clear`] the empty table is there that the statement was tried on.
@@ -36,6 +38,8 @@ pub struct Judgement {
     pub alter: Alter,
     /// Empty: the change can be made.
     pub reasons: Vec<Told>,
+    /// What the account cannot see, with the grants that would show it.
+    pub unknown: Vec<Told>,
     /// `None`: there is no such table.
     pub facts: Option<Facts>,
     /// `None`: the statement could not be tried, or the server does not accept it.
@@ -91,7 +95,7 @@ pub fn refused_for(reasons: Vec<Told>) -> Error {
 pub async fn judge(context: &Context, session: &mut Session, asked: Asked<'_>) -> Result<Judgement, Error> {
     let (alter, refusals) = Alter::read(asked.text);
     let reasons: Vec<Told> = refusals.iter().map(advice).collect();
-    let mut judged = Judgement { alter, reasons, facts: None, trial: None };
+    let mut judged = Judgement { alter, reasons, unknown: Vec::new(), facts: None, trial: None };
     let name = match judged.alter.resolve(asked.database, asked.table) {
         Ok(name) => name,
         Err(refusal) if judged.reasons.is_empty() => {
@@ -104,6 +108,10 @@ pub async fn judge(context: &Context, session: &mut Session, asked: Asked<'_>) -
     let facts = preflight::gather(session, table).await.map_err(sql_error)?;
     let table = facts.table.clone();
     judged.reasons.extend(preflight::refusals(Kind::Alter, &facts));
+    judged.unknown = preflight::sight::unknown(Kind::Alter, &facts);
+    if !asked.allow_unseen {
+        judged.reasons.extend(preflight::sight::against(judged.unknown.clone()));
+    }
     let journal = journal(session, &table.name).await;
     // Where rsc does not understand its own journal, it writes nothing.
     let understood = journal.is_ok();
@@ -124,16 +132,36 @@ async fn find(
     name: &TableName,
     reasons: &mut Vec<Told>,
 ) -> Result<Option<Table>, Error> {
-    reasons.push(match inspect::find(session, name).await.map_err(sql_error)? {
-        Found::Table(table) => return Ok(Some(*table)),
-        Found::View => Told::new(format!("{} is a view; a view has no rows to keep", name.plain()))
+    let found = found(session, name, reasons).await?;
+    reasons.push(match found {
+        None => return Ok(None),
+        Some(Found::Table(table)) => return Ok(Some(*table)),
+        Some(Found::View) => Told::new(format!("{} is a view; a view has no rows to keep", name.plain()))
             .next("ALTER VIEW, or name the table behind it"),
-        Found::Nothing => {
+        Some(Found::Nothing) => {
             let hint = near(session, name).await?;
             Told::new(format!("there is no table {}", name.plain()))
                 .next(format!("{hint}check --database and --table, and that the account may see the table"))
         }
     });
+    Ok(None)
+}
+
+/// What stands under the name. `None`, with a reason more, where the account cannot tell.
+pub async fn found(
+    session: &mut Session,
+    name: &TableName,
+    reasons: &mut Vec<Told>,
+) -> Result<Option<Found>, Error> {
+    let denied = match inspect::find(session, name).await {
+        Ok(found) => return Ok(Some(found)),
+        Err(error) if error.remedy() == Remedy::Denied => error,
+        Err(error) => return Err(sql_error(error)),
+    };
+    let lacking = preflight::missing_grants(session, Some(&name.schema)).await.map_err(sql_error)?;
+    let next = lacking.map_or_else(|| "grant that privilege on the whole schema".into(), |told| told.next);
+    let what = format!("whether there is a table {} is unknown: {denied}", name.plain());
+    reasons.push(Told::new(what).next(next));
     Ok(None)
 }
 

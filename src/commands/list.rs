@@ -4,10 +4,13 @@ use std::collections::HashMap;
 
 use super::{Context, sql_error, store_error};
 use crate::cli::ListOptions;
-use crate::error::Error;
+use crate::engine::{later, sides};
+use crate::error::{Error, Told};
+use crate::journal::record::Change;
 use crate::journal::{fence, sample, store};
 use crate::mysql::leftover;
 use crate::output::Listed;
+use crate::session::Session;
 
 pub async fn run(context: &Context, options: &ListOptions) -> Result<(), Error> {
     let mut session = context.session().await?;
@@ -21,7 +24,8 @@ pub async fn run(context: &Context, options: &ListOptions) -> Result<(), Error> 
             }
             let owner = fence::owner(&mut session, change.id).await.map_err(sql_error)?;
             let sample = latest.remove(&change.id);
-            listed.push(Listed { change, owner, sample });
+            let in_the_way = in_the_way(&mut session, &change).await?;
+            listed.push(Listed { change, owner, sample, in_the_way });
         }
     }
     let now_ms = store::now_ms(&mut session).await.map_err(sql_error)?;
@@ -34,4 +38,19 @@ pub async fn run(context: &Context, options: &ListOptions) -> Result<(), Error> 
         ));
     }
     Ok(())
+}
+
+/// What its next swap would meet, where the tables tell which that would be.
+async fn in_the_way(session: &mut Session, change: &Change) -> Result<Option<String>, Error> {
+    if change.state.ended() || change.options.kind.whole() {
+        return Ok(None);
+    }
+    match sides::serving(session, change).await {
+        Ok(Some(serving)) => {
+            let seen = later::seen(session, change, serving).await.map_err(sql_error)?;
+            Ok(seen.as_ref().map(Told::whole))
+        }
+        // `rsc status` says what is wrong with them.
+        Ok(None) | Err(_) => Ok(None),
+    }
 }

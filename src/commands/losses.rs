@@ -3,6 +3,7 @@
 use super::{Context, sql_error, unseen};
 use crate::cli::LossesOptions;
 use crate::engine::sides::Sides;
+use crate::engine::trouble::Trouble;
 use crate::error::{Error, Told};
 use crate::journal::fence;
 use crate::journal::record::Change;
@@ -49,8 +50,16 @@ async fn own_values(session: &mut Session, change: &Change, limit: u64) -> Resul
     if change.options.kind.whole() {
         return Ok(Vec::new());
     }
-    let sides =
-        Sides::look(session, change).await.map_err(|trouble| Error::Unexpected(Told::new(trouble.why())))?;
+    let looked = Sides::look(session, change).await;
+    let grant = super::grant_to_see(session, change).await?;
+    let sides = looked.map_err(|trouble| match trouble {
+        Trouble::Denied(why) => Error::Refused(
+            Told::new(format!("the values that only one schema has are in the tables: {why}"))
+                .state("nothing was touched")
+                .next(grant),
+        ),
+        trouble => Error::Unexpected(Told::new(trouble.why())),
+    })?;
     let table = match sides.serving {
         Serving::New => &sides.live.name,
         Serving::Old => &sides.shadow.name,

@@ -32,7 +32,8 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
             (id, Some(Verb::Resume))
         }
         (None, Some(text)) => {
-            let asked = Asked { text, database, table: migrate.table.as_deref() };
+            let allow_unseen = migrate.allow_unseen || migrate.strategy == Strategy::Instant;
+            let asked = Asked { text, database, table: migrate.table.as_deref(), allow_unseen };
             match begin(context, asked, options(migrate)?, migrate.strategy).await? {
                 Some(id) => (id, None),
                 None => return Ok(()),
@@ -69,7 +70,7 @@ async fn drive(
 
 /// A change of its own, as by default.
 pub async fn anew(context: &Context, statement: &str, keeper: Agent) -> Result<(), Error> {
-    let asked = Asked { text: statement, database: None, table: None };
+    let asked = Asked { text: statement, database: None, table: None, allow_unseen: false };
     match begin(context, asked, Options::default(), Strategy::Online).await? {
         Some(id) => drive(context, id, (None, Consents::default()), (keeper, None)).await,
         None => Ok(()),
@@ -130,6 +131,7 @@ async fn begin(
         Strategy::Instant => in_place::examine(context, &mut session, &mut judged).await,
         Strategy::Auto | Strategy::Online => Ok(None),
     };
+    let unknown = std::mem::take(&mut judged.unknown);
     let after = judged.trial.as_ref().map(|trial| trial.after.clone());
     let cleared = judged.clear(&mut session).await?;
     options.in_place = in_place?;
@@ -138,6 +140,9 @@ async fn begin(
         && let Some(said) = checks_get_other_names(&table, after)
     {
         context.printer.remark(&format!("note: {said}"));
+    }
+    if options.in_place.is_none() {
+        say_unknown(context, &unknown);
     }
     store::install(&mut session).await.map_err(store_error)?;
     let statement = match alter.table {
@@ -149,6 +154,16 @@ async fn begin(
     }
     let begun = Begun { table: &table.name, statement: &statement, options: &options, old: Some(&table) };
     store::create(&mut session, begun).await.map(Some).map_err(not_journaled)
+}
+
+/// What --allow-unseen has let pass.
+pub fn say_unknown(context: &Context, unknown: &[Told]) {
+    for told in unknown {
+        context.printer.remark(&format!(
+            "note: {}; taken for absent (--allow-unseen); to know: {}",
+            told.what, told.next
+        ));
+    }
 }
 
 /// Where no answer came, the change may be on record.
@@ -177,6 +192,7 @@ pub fn options(migrate: &Migrate) -> Result<Options, Error> {
         copy_threads: migrate.copy_threads,
         verify: !migrate.no_verify,
         accept_short_reads: migrate.going_past.accept_short_reads,
+        allow_unseen: migrate.allow_unseen,
         limits: migrate.limits.limits()?,
         ..Options::default()
     })

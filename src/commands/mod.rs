@@ -34,9 +34,10 @@ use crate::journal::record::Change;
 use crate::journal::store::{self, StoreError};
 use crate::lifecycle::consent::Consents;
 use crate::lifecycle::event::Verb;
-use crate::mysql::leftover;
+use crate::mysql::{leftover, preflight};
 use crate::output::Printer;
-use crate::session::{Session, SqlError};
+use crate::schema::table::quote;
+use crate::session::{Remedy, Session, SqlError};
 use crate::settings::Server;
 
 /// What every command has at hand.
@@ -170,6 +171,12 @@ impl Context {
     }
 }
 
+/// What lets the account see the tables of a change.
+async fn grant_to_see(session: &mut Session, change: &Change) -> Result<String, Error> {
+    let user = session.text("SELECT CURRENT_USER()").await.map_err(sql_error)?.unwrap_or_default();
+    Ok(format!("GRANT SELECT ON {}.* TO {}", quote(&change.table.schema), preflight::account(&user)))
+}
+
 /// The server was not reached, or did not let us in.
 fn unreachable(server: &Server, error: SqlError) -> Error {
     let told = Told::new(&error).state("nothing was touched");
@@ -195,6 +202,14 @@ fn store_error(error: StoreError) -> Error {
             Error::Refused(told.state("nothing was touched").next(
                 "restore `_rsc` from a backup; or, if no change is needed any more, DROP DATABASE `_rsc`",
             ))
+        }
+        StoreError::Hidden { ref account } => {
+            let next = format!("GRANT SELECT ON `_rsc`.* TO {}", preflight::account(account));
+            Error::Refused(told.state("nothing was touched").next(next))
+        }
+        StoreError::Sql(ref denied) if denied.remedy() == Remedy::Denied => {
+            let next = "grant that privilege, on the whole schema: README.md has all that rsc needs";
+            Error::Refused(told.state("nothing was touched").next(next))
         }
         StoreError::Busy(_) => {
             Error::Refused(told.state("nothing was touched").next("to see the change, `rsc list`"))

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::judgement::{Asked, Judgement, Trial, checks_get_other_names, judge, refused_for};
 use super::{Context, limits, migrate, sql_error};
-use crate::cli::{Agent, Plan};
+use crate::cli::{Agent, Plan, Strategy};
 use crate::engine;
 use crate::error::{Error, Told};
 use crate::journal::record::Options;
@@ -40,7 +40,8 @@ pub async fn run(context: &Context, plan: &Plan, database: Option<&str>) -> Resu
     let mut session = context.session().await?;
     let options = migrate::options(&plan.migrate)?;
     limits::examine(context, &mut session, &options.limits).await?;
-    let asked = Asked { text, database, table: plan.migrate.table.as_deref() };
+    let allow_unseen = plan.migrate.allow_unseen || plan.migrate.strategy == Strategy::Instant;
+    let asked = Asked { text, database, table: plan.migrate.table.as_deref(), allow_unseen };
     let mut report = match Whole::read(text) {
         Some(read) => whole::report(context, &mut session, (plan, &options), asked, read).await?,
         None => altered(context, &mut session, (plan, &options), asked).await?,
@@ -69,6 +70,9 @@ async fn altered(
         agent: agent(plan.migrate.agent),
         ..PlanReport::default()
     };
+    if plan.migrate.allow_unseen {
+        report.unknown.extend(judged.unknown.iter().map(Told::whole));
+    }
     let looked = look(context, session, (plan, options), &judged, &mut report).await;
     judged.clear(session).await?;
     looked.map_err(sql_error)?;

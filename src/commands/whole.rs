@@ -1,8 +1,8 @@
 //! CREATE TABLE and DROP TABLE: whether such a change can be made, found before anything is touched, as
 //! [`judgement`](super::judgement) does it for ALTER TABLE.
 
-use super::judgement::{Asked, advice, journal, near, refusal, refused_for};
-use super::migrate::not_journaled;
+use super::judgement::{Asked, advice, found, journal, near, refusal, refused_for};
+use super::migrate::{not_journaled, say_unknown};
 use super::{Context, sql_error, store_error};
 use crate::cli::Strategy;
 use crate::error::{Error, Told};
@@ -33,6 +33,8 @@ pub struct Judged {
     pub probe: Option<Probe>,
     /// What goes with the table, or does not work without it.
     pub warnings: Vec<String>,
+    /// What the account cannot see, with the grants that would show it.
+    pub unknown: Vec<Told>,
 }
 
 impl Judged {
@@ -66,6 +68,7 @@ pub async fn begin(
     for warning in &judged.warnings {
         context.printer.remark(&format!("note: {warning}"));
     }
+    say_unknown(context, &judged.unknown);
     store::install(&mut session).await.map_err(store_error)?;
     let statement = match judged.whole.schema {
         Some(_) => asked.text.to_owned(),
@@ -127,9 +130,10 @@ pub async fn judge(
         );
     }
     let (nothing, old, probe, warnings) = (None, None, None, Vec::new());
-    let mut judged = Judged { whole, name, reasons, nothing, old, probe, warnings };
+    let unknown = Vec::new();
+    let mut judged = Judged { whole, name, reasons, nothing, old, probe, warnings, unknown };
     let Some(name) = judged.name.clone() else { return Ok(judged) };
-    let found = inspect::find(session, &name).await.map_err(sql_error)?;
+    let Some(found) = found(session, &name, &mut judged.reasons).await? else { return Ok(judged) };
     if judged.reasons.is_empty() && judged.whole.lenient {
         judged.nothing = already(judged.whole.kind, &name, &found);
         if judged.nothing.is_some() {
@@ -137,7 +141,7 @@ pub async fn judge(
         }
     }
     match judged.whole.kind {
-        Kind::Drop => judge_drop(session, &mut judged, (name, found)).await?,
+        Kind::Drop => judge_drop(session, &mut judged, (name, found), asked.allow_unseen).await?,
         Kind::Create | Kind::Alter => {
             judge_create(context, session, &mut judged, (&name, found), refusals.is_empty()).await?;
         }
@@ -157,6 +161,7 @@ async fn judge_drop(
     session: &mut Session,
     judged: &mut Judged,
     (name, found): (TableName, Found),
+    allow_unseen: bool,
 ) -> Result<(), Error> {
     let table = match found {
         Found::Table(table) => *table,
@@ -180,9 +185,14 @@ async fn judge_drop(
     // In the server's spelling.
     let name = facts.table.name.clone();
     judged.reasons.extend(preflight::refusals(Kind::Drop, &facts));
+    judged.unknown = preflight::sight::unknown(Kind::Drop, &facts);
+    if !allow_unseen {
+        judged.reasons.extend(preflight::sight::against(judged.unknown.clone()));
+    }
     judged.reasons.extend(journal(session, &name).await.or_else(refusal)?);
     let views = inspect::views_of(session, &name).await.map_err(sql_error)?;
-    judged.warnings = warnings(&name, &views, &facts.triggers);
+    let triggers: Vec<String> = facts.triggers.iter().map(|trigger| trigger.name.clone()).collect();
+    judged.warnings = warnings(&name, &views, &triggers);
     judged.old = Some(facts.table);
     judged.name = Some(name);
     Ok(())

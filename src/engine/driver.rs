@@ -9,6 +9,7 @@ use super::backoff::Backoff;
 use super::gauges::Gauges;
 use super::halt::{Halt, explain};
 use super::indexing;
+use super::later::{Watch, not_dropped};
 use super::line::Line;
 use super::missing;
 use super::readers::PASSING;
@@ -201,6 +202,7 @@ pub(super) struct Driver<'a> {
     pub(super) missed: Option<Instant>,
     /// How often the operator wanted replicas to be looked for anew.
     anew: u32,
+    pub(super) watch: Watch,
 }
 
 /// A verification that someone wants.
@@ -237,8 +239,21 @@ impl<'a> Driver<'a> {
         change: Change,
     ) -> Self {
         let (wanted, verifying, verified, verify_at) = (None, false, false, None);
-        let (missed, anew) = (None, 0);
-        Self { job, gauges, session, ownership, change, wanted, verifying, verified, verify_at, missed, anew }
+        let (missed, anew, watch) = (None, 0, Watch::default());
+        Self {
+            job,
+            gauges,
+            session,
+            ownership,
+            change,
+            wanted,
+            verifying,
+            verified,
+            verify_at,
+            missed,
+            anew,
+            watch,
+        }
     }
 
     async fn drive(&mut self, ask: &mut Option<Verb>) -> Result<(), Halt> {
@@ -297,6 +312,8 @@ impl<'a> Driver<'a> {
                 return refuse("the change is being verified already", next);
             }
         }
+        next(&self.change, &Event::Asked(verb)).map_err(Halt::Refused)?;
+        self.against(verb).await?;
         self.happens(&Event::Asked(verb), noting(verb, self.change.state, consents)).await
     }
 
@@ -443,7 +460,7 @@ impl<'a> Driver<'a> {
         self.ownership.fence.share_at("shadow.share", &mut self.session).await?;
         // It would wait for a build that nobody needs any more.
         indexes::stop(&mut other, &sides::mark(self.change.id)).await?;
-        shadow::drop(&mut other, &name).await?;
+        shadow::drop(&mut other, &name).await.map_err(|error| not_dropped(error, self.change.id))?;
         self.session.run("COMMIT").await?;
         self.happens(&Event::ShadowDropped, Note::default()).await
     }
@@ -584,7 +601,7 @@ impl<'a> Driver<'a> {
         }
         let first = self.change.state == State::CuttingOver;
         let mut pause = SWAP_PAUSE_FIRST;
-        let mut told: Option<(Instant, Vec<u64>)> = None;
+        let mut told: Option<(Instant, Vec<u64>, String)> = None;
         loop {
             line.come_close().await?;
             if first {
@@ -604,8 +621,11 @@ impl<'a> Driver<'a> {
             }
             let accept_short_reads = self.change.options.accept_short_reads;
             let go = Go { accept, accept_short_reads, force: self.forces() };
-            let (why, blockers, unnoticed, passing) = match line.swap(go).await? {
-                Attempt::Swapped(freeze) => {
+            let (why, blockers, unnoticed, passing) = match line.swap(go).await {
+                Err(Trouble::InTheWay(told)) if self.gives_way(&told).await? => return Ok(()),
+                Err(Trouble::InTheWay(told)) => (told.whole(), Vec::new(), true, false),
+                Err(trouble) => return Err(trouble.into()),
+                Ok(Attempt::Swapped(freeze)) => {
                     self.missed = None;
                     self.swapped(to, freeze).await?;
                     if to == Serving::Old {
@@ -614,7 +634,9 @@ impl<'a> Driver<'a> {
                     line.turn().await?;
                     return Ok(line.rest().await?);
                 }
-                Attempt::Missed { why, blockers, unnoticed, passing } => (why, blockers, unnoticed, passing),
+                Ok(Attempt::Missed { why, blockers, unnoticed, passing }) => {
+                    (why, blockers, unnoticed, passing)
+                }
             };
             self.missed.get_or_insert_with(Instant::now);
             // Whom nobody was made to wait for is looked at again soon; what stalled the application is not.
@@ -624,10 +646,11 @@ impl<'a> Driver<'a> {
                 (false, false) => pause,
             };
             let connections: Vec<u64> = blockers.iter().map(|blocker| blocker.connection).collect();
-            let known =
-                told.as_ref().is_some_and(|(at, who)| at.elapsed() < SWAP_PAUSE_MAX && *who == connections);
+            let known = told.as_ref().is_some_and(|(at, who, what)| {
+                at.elapsed() < SWAP_PAUSE_MAX && *who == connections && *what == why
+            });
             if !unnoticed || !known {
-                told = Some((Instant::now(), connections));
+                told = Some((Instant::now(), connections, why.clone()));
                 let (kind, again_in_s) = (self.change.options.kind, again.as_secs_f64());
                 let detail = json!({ "why": why, "blockers": blockers, "again_in_s": again_in_s });
                 store::record_event(&mut self.session, self.change.id, "swap_missed", &detail).await?;
@@ -719,6 +742,7 @@ impl<'a> Driver<'a> {
                 if self.change.window_over {
                     return self.happens(&Event::WindowEnded, Note::default()).await;
                 }
+                self.look_out().await?;
             }
         }
     }

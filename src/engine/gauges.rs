@@ -83,6 +83,7 @@ impl Gauges {
             | Notice::Lost(_)
             | Notice::TakenBack { .. }
             | Notice::BinlogsShort(_)
+            | Notice::InTheWay { .. }
             | Notice::Blocked { .. } => {}
         }
     }

@@ -156,7 +156,10 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
                     .state(format!("{kept}; an rsc agent, if one runs on this server, goes on with it"))
                     .next(format!("to go on, `rsc migrate --resume {id}`; to give it up, `rsc cancel {id}` before the swap or `rsc revert {id}` after it")),
             ),
-            Trouble::Stop(told) | Trouble::Definite(told) => Error::Stopped(told.state(kept).next(going_on)),
+            Trouble::Stop(told) | Trouble::Definite(told) | Trouble::InTheWay(told) => {
+                let next = if told.next.is_empty() { going_on } else { told.next.clone() };
+                Error::Stopped(told.state(kept).next(next))
+            }
             Trouble::Severed(told) => Error::Stopped(told.state(kept).next(going_on)),
             Trouble::Lost(why)
             | Trouble::Locked(why)

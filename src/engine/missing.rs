@@ -6,9 +6,9 @@ use super::sides;
 use super::trouble::Trouble;
 use crate::error::Told;
 use crate::journal::record::Change;
-use crate::journal::store;
+use crate::journal::store::{self, StoreError};
 use crate::mysql::preflight;
-use crate::session::Session;
+use crate::session::{Remedy, Session};
 
 /// A trouble that is told with what mends it. That is looked up only now: on the way there it would cost every command
 /// a look at the grants, and a look at the tables.
@@ -45,7 +45,12 @@ async fn orphaned(job: &Job, known: Option<&Change>, why: String) -> Halt {
     let Ok(mut session) = Session::open(&job.server).await else {
         return Halt::Trouble(Trouble::NoJournal(why));
     };
-    let journaled = store::find(&mut session, id).await.ok().flatten();
+    let journaled = match store::find(&mut session, id).await {
+        Ok(journaled) => journaled,
+        Err(StoreError::Sql(error)) if error.remedy() == Remedy::NoJournal => None,
+        // What cannot be read may have the change all the same.
+        Err(_) => return Halt::Trouble(Trouble::NoJournal(why)),
+    };
     let left = match journaled.as_ref().or(known) {
         Some(change) => twin(&mut session, change).await,
         None => None,

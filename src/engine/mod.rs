@@ -3,7 +3,8 @@
 //! `driver` takes the state from the journal, does the work of that state, and lets
 //! [`step`](crate::lifecycle::step::step) choose the next. `line` holds the connections while rows move,
 //! `in_place` lets the server do it, `whole` gives a table that comes or goes its other name, `rounds` copies and catches up,
-//! `indexing` builds what was left off, `verify` compares the tables, `swap` exchanges them, with an eye on `readers`; `throttle` looks whether all that
+//! `indexing` builds what was left off, `verify` compares the tables, `swap` exchanges them, with an eye on `readers` and on
+//! what `later` finds in its way; `throttle` looks whether all that
 //! may go on, and `held` waits while it may not. `sampling` puts on record what `gauges` show, for people. Whoever has a
 //! change's id can [`run`] it: the
 //! command that started it, a later command, or a long-lived agent. Nothing is handed from one to the next but
@@ -16,6 +17,7 @@ mod halt;
 mod held;
 mod in_place;
 mod indexing;
+pub mod later;
 mod line;
 mod missing;
 mod readers;
@@ -25,7 +27,7 @@ pub mod sides;
 mod statistics;
 mod swap;
 mod throttle;
-mod trouble;
+pub mod trouble;
 mod verify;
 mod wait;
 pub mod whole;

@@ -63,11 +63,11 @@ impl Sides {
             Serving::Old => (&live, &shadow),
             Serving::New => (&shadow, &live),
         };
-        same_definition(&change.old_create, old)?;
+        same_definition(&change.old_create, &old.name, &old.create)?;
         let mut missing = Vec::new();
         if let Some(create) = &change.new_create {
             missing = left_off(change, serving, create, new);
-            same_definition(&without(create, &missing), new)?;
+            same_definition(&without(create, &missing), &new.name, &new.create)?;
         }
         let alter = Alter::parse(&change.statement)
             .map_err(|e| Trouble::Stop(Told::new(format!("the journaled statement cannot be read: {e}"))))?;
@@ -190,13 +190,31 @@ fn without(create: &str, keys: &[KeyText]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn same_definition(journaled: &str, table: &Table) -> Result<(), Trouble> {
-    if definition(journaled) == definition(&table.create) {
+/// Under the locks of a swap: both tables have the definitions that the change began with.
+pub(super) async fn as_journaled(
+    session: &mut Session,
+    change: &Change,
+    serving: Serving,
+) -> Result<(), Trouble> {
+    let (live, shadow) = (change.table.clone(), change.twin(serving));
+    let (old, new) = match serving {
+        Serving::Old => (live, shadow),
+        Serving::New => (shadow, live),
+    };
+    same_definition(&change.old_create, &old, &inspect::create(session, &old).await?)?;
+    match &change.new_create {
+        Some(create) => same_definition(create, &new, &inspect::create(session, &new).await?),
+        None => Ok(()),
+    }
+}
+
+fn same_definition(journaled: &str, name: &TableName, create: &str) -> Result<(), Trouble> {
+    if definition(journaled) == definition(create) {
         return Ok(());
     }
     Err(Trouble::Severed(Told::new(format!(
         "the definition of {} was changed by someone else since the change began",
-        table.name.plain()
+        name.plain()
     ))))
 }
 

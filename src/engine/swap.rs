@@ -13,6 +13,9 @@
 //! The application sees a pause, never an error: a statement that waits for the lock runs on the table that has
 //! the name afterwards.
 //!
+//! Beside 3 another connection looks whether something has come that a swap would break ([`later`](super::later)): then the
+//! tables stay as they are.
+//!
 //! # Readers with an old snapshot
 //!
 //! The shadow's rows were committed by rsc, later than the rows of the live table that they stand for. A transaction whose
@@ -47,13 +50,16 @@
 
 use std::time::{Duration, Instant};
 
+use super::later;
 use super::line::Line;
 use super::readers::{self, Course, Look, Readers};
 use super::trouble::Trouble;
 use crate::journal::store;
 use crate::lifecycle::notice::{Blocker, Freeze, Notice, OLD_SNAPSHOT};
 use crate::mysql::apply::CommitAt;
+use crate::mysql::attached::Locks;
 use crate::mysql::inspect;
+use crate::mysql::preflight::{self, Grants};
 use crate::mysql::swap::{self, Swap, blockers};
 use crate::schema::counter::{Counter, carried};
 use crate::schema::table::TableName;
@@ -118,6 +124,13 @@ impl Line {
     /// Tries once to swap. When it has happened, and is on record, the stream is to be [turned](Line::turn).
     pub async fn swap(&mut self, go: Go) -> Result<Attempt, Trouble> {
         let swap = self.sides.swap(self.change.id);
+        let grants = preflight::grants(&mut self.control).await?;
+        let (change, serving) = (&self.change, self.sides.serving);
+        if let Some(told) =
+            later::in_the_way_as(&mut self.control, &grants, change, serving, Locks::Own).await?
+        {
+            return Err(Trouble::InTheWay(told));
+        }
         let mut in_the_way = self.someone_in_the_way(&swap).await;
         if go.force {
             let applications = in_the_way.extract_if(.., |blocker| blocker.application).collect();
@@ -135,12 +148,16 @@ impl Line {
             return Ok(unnoticed(OLD_SNAPSHOT, long));
         }
         self.gauges.locking(true);
-        let attempt = self.attempt(&swap, go).await;
+        let attempt = self.attempt(&swap, &grants, go).await;
         self.gauges.locking(false);
         attempt
     }
 
-    async fn attempt(&mut self, swap: &Swap, go: Go) -> Result<Attempt, Trouble> {
+    async fn attempt(&mut self, swap: &Swap, grants: &Grants, go: Go) -> Result<Attempt, Trouble> {
+        let mut onlooker = match self.copiers.pop() {
+            Some(session) => session,
+            None => Session::open(&self.server).await?,
+        };
         let asked = Instant::now();
         match self.lock(swap, go.force).await {
             Ok(()) => {}
@@ -151,8 +168,9 @@ impl Line {
             Err(trouble) => return Err(trouble),
         }
         let granted = Instant::now();
-        match self.under_lock(swap, go, asked).await {
+        match self.under_lock(swap, go, asked, (&mut onlooker, grants)).await {
             Ok(Locked::Swapped(mut freeze, readers, told)) => {
+                self.copiers.push(onlooker);
                 freeze.lock_wait_ms = milliseconds(granted - asked);
                 freeze.freeze_ms = milliseconds(granted.elapsed());
                 swap.relax(self.applier.session()).await?;
@@ -205,7 +223,13 @@ impl Line {
         Ok(())
     }
 
-    async fn under_lock(&mut self, swap: &Swap, go: Go, asked: Instant) -> Result<Locked, Trouble> {
+    async fn under_lock(
+        &mut self,
+        swap: &Swap,
+        go: Go,
+        asked: Instant,
+        (onlooker, grants): (&mut Session, &Grants),
+    ) -> Result<Locked, Trouble> {
         let started = Instant::now();
         // Under the lock it cannot become read-only any more: that waits for the lock.
         if store::read_only(self.applier.session()).await? {
@@ -214,7 +238,14 @@ impl Line {
         let freeze_point = store::freeze_point(self.applier.session()).await?;
         self.applying = Duration::ZERO;
         let before = self.applied;
-        let reached = self.drain(&freeze_point, started + DRAIN_MAX).await?;
+        let (change, serving, locker) =
+            (self.change.clone(), self.sides.serving, self.applier.session().id());
+        let (drained, looked) = tokio::join!(
+            self.drain(&freeze_point, started + DRAIN_MAX),
+            later::look_under_lock(onlooker, grants, &change, serving, locker)
+        );
+        let reached = drained?;
+        looked?;
         let committing = Instant::now();
         self.applier.commit(&CommitAt::SWAP, self.fence, &reached).await?;
         let applying = self.applying + committing.elapsed();
@@ -290,6 +321,10 @@ impl Line {
             Trouble::Locked(why) => {
                 self.reopen().await?;
                 self.missed(swap, why).await
+            }
+            Trouble::InTheWay(told) => {
+                self.reopen().await?;
+                Err(Trouble::InTheWay(told))
             }
             other => Err(other),
         }

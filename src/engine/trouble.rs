@@ -25,6 +25,8 @@ pub enum Trouble {
     Severed(Told),
     /// Nothing is wrong with the change, but the server cannot go on until someone mends it.
     Stop(Told),
+    /// Something would be broken by a swap: nothing was done, and it can be tried again when that is gone.
+    InTheWay(Told),
     /// The account may not do what is to be done.
     Denied(String),
     /// The change's part of the journal is not there any more.
@@ -48,7 +50,10 @@ impl Trouble {
             | Trouble::Denied(why)
             | Trouble::NoJournal(why)
             | Trouble::Owned(why) => why,
-            Trouble::Definite(told) | Trouble::Severed(told) | Trouble::Stop(told) => &told.what,
+            Trouble::Definite(told)
+            | Trouble::Severed(told)
+            | Trouble::InTheWay(told)
+            | Trouble::Stop(told) => &told.what,
             Trouble::Asked => "a request waits for an answer",
             Trouble::Interrupted => "interrupted",
         }
@@ -85,6 +90,7 @@ impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Sql(error) => error.into(),
+            hidden @ StoreError::Hidden { .. } => Trouble::Denied(hidden.to_string()),
             other => Trouble::Stop(Told::new(other)),
         }
     }

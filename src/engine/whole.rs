@@ -60,8 +60,10 @@ use crate::lifecycle::event::{Event, Verb};
 use crate::lifecycle::notice::{Blocker, Freeze, Notice};
 use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::step::Refusal;
+use crate::mysql::attached::{self, Locks, Looked, Unseen};
 use crate::mysql::foreign_keys;
 use crate::mysql::inspect::{self, Found};
+use crate::mysql::preflight;
 use crate::mysql::shadow;
 use crate::mysql::swap::{Move, blockers};
 use crate::schema::kind::Kind;
@@ -98,12 +100,20 @@ fn names(change: &Change, to: Serving) -> (TableName, TableName) {
     }
 }
 
-/// What stands in the way of letting this schema serve, as things are.
+/// For an onlooker, who may see less than whoever drives the change: what stands in the way of letting this schema serve,
+/// as far as it is there for sure.
 pub async fn in_the_way(
     session: &mut Session,
     change: &Change,
     to: Serving,
 ) -> Result<Option<Told>, SqlError> {
+    let mut as_seen = change.clone();
+    as_seen.options.allow_unseen = true;
+    met(session, &as_seen, to).await
+}
+
+/// The same for whoever is to do it: what cannot be seen counts, unless the operator knew better.
+async fn met(session: &mut Session, change: &Change, to: Serving) -> Result<Option<Told>, SqlError> {
     let (from, name) = names(change, to);
     if inspect::exists(session, &name).await? {
         return Ok(Some(taken(change, &name)));
@@ -111,8 +121,21 @@ pub async fn in_the_way(
     if from != change.table {
         return Ok(None);
     }
-    let pointing = foreign_keys::of(session, &from).await?;
-    Ok(foreign_keys::that_would_follow(&pointing, &from))
+    follows(session, change, &from, Locks::Own).await
+}
+
+/// The foreign keys that would follow the table away, and what may be such a one without being shown.
+async fn follows(
+    session: &mut Session,
+    change: &Change,
+    from: &TableName,
+    locks: Locks,
+) -> Result<Option<Told>, SqlError> {
+    let grants = preflight::grants(session).await?;
+    let found = attached::look_as(session, &grants, Looked { live: from, shadow: None }, locks).await?;
+    let unseen = found.unseen.contains(&Unseen::Keys) && !change.options.allow_unseen;
+    let unknown = unseen.then(|| Unseen::Keys.told(&grants, from));
+    Ok(foreign_keys::that_would_follow(&found.keys, from).or(unknown))
 }
 
 fn taken(change: &Change, name: &TableName) -> Told {
@@ -216,7 +239,7 @@ impl Driver<'_> {
     }
 
     async fn try_move(&mut self, to: Serving) -> Result<Attempt, Halt> {
-        if let Some(told) = in_the_way(&mut self.session, &self.change, to).await? {
+        if let Some(told) = met(&mut self.session, &self.change, to).await? {
             return Err(Trouble::Definite(told).into());
         }
         let (from, name) = names(&self.change, to);
@@ -283,8 +306,8 @@ impl Driver<'_> {
             return Err(Trouble::Lost("the server has become read-only".into()).into());
         }
         if moved.from == self.change.table {
-            let pointing = foreign_keys::of(session, &moved.from).await?;
-            if let Some(told) = foreign_keys::that_would_follow(&pointing, &moved.from) {
+            let locker = Locks::Of(session.id());
+            if let Some(told) = follows(&mut self.session, &self.change, &moved.from, locker).await? {
                 return Err(Trouble::Definite(told).into());
             }
         }

@@ -47,6 +47,9 @@ pub struct Options {
     /// The operator does not want readers with an old snapshot to be waited for, at the swap that comes next.
     #[serde(default)]
     pub accept_short_reads: bool,
+    /// What the account cannot see is taken for absent: triggers, and foreign keys of other schemas.
+    #[serde(default)]
+    pub allow_unseen: bool,
     /// Can be changed while the change is driven.
     #[serde(default)]
     pub limits: Limits,
@@ -99,6 +102,7 @@ impl Default for Options {
             verify: true,
             cutover_now: false,
             accept_short_reads: false,
+            allow_unseen: false,
             limits: Limits::default(),
         }
     }

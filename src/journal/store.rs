@@ -13,7 +13,7 @@ use crate::rows::gtid_set::GtidSet;
 use crate::rows::key_range::Bound;
 use crate::rows::ledger::{loss_table, parked_table};
 use crate::schema::table::{Table, TableName, string_literal};
-use crate::session::{Session, SqlError, number, text};
+use crate::session::{Remedy, Session, SqlError, number, text};
 
 /// The version of `tables.sql`.
 const VERSION: u64 = 3;
@@ -31,6 +31,11 @@ pub enum StoreError {
     Version { found: u64 },
     #[error("the sidecar schema `_rsc` is incomplete: {missing} is missing")]
     Incomplete { missing: String },
+    /// The account cannot tell whether there is one, or cannot read all of it.
+    #[error(
+        "rsc's journal, the schema `_rsc`, is not to be read by {account}: whether there are changes is unknown"
+    )]
+    Hidden { account: String },
     #[error("{0} is being changed already")]
     Busy(String),
     #[error("the position in the journal cannot be read: {0}")]
@@ -62,7 +67,11 @@ pub async fn install(session: &mut Session) -> Result<(), StoreError> {
 /// Whether there is a sidecar at all.
 pub async fn installed(session: &mut Session) -> Result<bool, StoreError> {
     // The version is written last: without it the sidecar is still being made, and only with it all tables are there.
-    if !there(session).await?.iter().any(|table| table == "meta") || !check_version(session).await? {
+    if !there(session).await?.iter().any(|table| table == "meta") {
+        return legible(session, &["meta"]).await.map(|()| false);
+    }
+    legible(session, &TABLES).await?;
+    if !check_version(session).await? {
         return Ok(false);
     }
     let there = there(session).await?;
@@ -77,7 +86,23 @@ pub async fn installed(session: &mut Session) -> Result<bool, StoreError> {
     }
 }
 
-/// The tables of [`TABLES`] that exist.
+/// No journal, and none that this account may read, are two answers: the server does not list what it denies, but denies it
+/// also where it is not.
+///
+/// What is denied is told before what is not there.
+async fn legible(session: &mut Session, tables: &[&str]) -> Result<(), StoreError> {
+    let tables: Vec<String> = tables.iter().map(|table| format!("`_rsc`.`{table}`")).collect();
+    match session.run(&format!("SELECT 1 FROM {} LIMIT 0", tables.join(", "))).await {
+        Err(error) if error.remedy() == Remedy::Denied => {
+            let account = session.text("SELECT CURRENT_USER()").await?.unwrap_or_default();
+            Err(StoreError::Hidden { account })
+        }
+        Ok(_) | Err(SqlError::Server { .. }) => Ok(()),
+        Err(lost) => Err(lost.into()),
+    }
+}
+
+/// The tables of [`TABLES`] that this account sees.
 async fn there(session: &mut Session) -> Result<Vec<String>, SqlError> {
     let names = TABLES.map(|name| format!("'{name}'")).join(", ");
     let rows = session

@@ -116,6 +116,10 @@ pub enum Notice {
     Following {
         changes: u64,
     },
+    /// Something that came later would be met by the next swap; or, with nothing, is gone.
+    InTheWay {
+        why: Option<String>,
+    },
     Asked {
         verb: Verb,
         by: String,

@@ -19,6 +19,8 @@ pub enum Verdict {
     CatchesUpFirst { unseen: u64, losses: u64 },
     /// The stream met something that the other schema cannot hold, or a table as a whole something on its way.
     Blocked(String),
+    /// Whoever asks may not see the tables.
+    Unknown(String),
     /// There is no way back.
     Impossible(&'static str),
     /// The tables have not been swapped yet, or are being swapped.
@@ -34,8 +36,10 @@ pub struct Signs<'a> {
     pub state: State,
     /// As the tables tell. `None`: they do not.
     pub serving: Option<Serving>,
-    /// What a table as a whole would meet on its way to the other name.
+    /// What a swap would meet: what came later, or, for a table as a whole, what is on its way to the other name.
     pub in_the_way: Option<String>,
+    /// Why the tables cannot be seen.
+    pub hidden: Option<String>,
     pub reason: Option<&'a str>,
     pub owner_alive: bool,
     /// The owner lives, but does nothing.
@@ -54,6 +58,12 @@ pub struct Signs<'a> {
 }
 
 pub fn verdict(signs: &Signs<'_>) -> Verdict {
+    if let Some(why) = &signs.hidden
+        && !signs.state.ended()
+        && !signs.window_over
+    {
+        return Verdict::Unknown(why.clone());
+    }
     if signs.kind.whole()
         && let Some(verdict) = of_whole(signs)
     {
@@ -69,6 +79,9 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
                 Verdict::Impossible("the server has purged binlogs that the stream still needed")
             }
             Some(reason) => Verdict::Blocked(reason.to_owned()),
+            None if signs.in_the_way.is_some() => {
+                Verdict::Blocked(signs.in_the_way.clone().unwrap_or_default())
+            }
             None if signs.state == State::Revertible && signs.parked > 0 => Verdict::Blocked(format!(
                 "the old schema cannot hold {}; `rsc losses` tells which",
                 if signs.parked == 1 { "1 row".into() } else { format!("{} rows", signs.parked) }
@@ -97,7 +110,10 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
         | State::Ready
         | State::CuttingOver
         | State::Reverting
-        | State::Reapplying => Verdict::NotYet,
+        | State::Reapplying => match &signs.in_the_way {
+            Some(what) => Verdict::Blocked(what.clone()),
+            None => Verdict::NotYet,
+        },
     }
 }
 
@@ -134,6 +150,7 @@ impl Verdict {
             Verdict::ReadyWithLosses(_) => "ready_with_losses",
             Verdict::CatchesUpFirst { .. } => "catching_up",
             Verdict::Blocked(_) => "blocked",
+            Verdict::Unknown(_) => "unknown",
             Verdict::Impossible(_) => "impossible",
             Verdict::NotYet | Verdict::TableNotYet => "not_yet",
         }
@@ -170,6 +187,7 @@ impl fmt::Display for Verdict {
             }
             Verdict::Whole => f.write_str("ready: the table is whole, and needs no stream"),
             Verdict::Blocked(why) => write!(f, "blocked: {why}"),
+            Verdict::Unknown(why) => write!(f, "unknown: {why}"),
             Verdict::Impossible(why) => write!(f, "impossible: {why}"),
             Verdict::NotYet => f.write_str("not yet: the tables are still to be swapped"),
             Verdict::TableNotYet => f.write_str("not yet: the table is still to be given its other name"),
@@ -188,6 +206,7 @@ mod tests {
             state: State::Revertible,
             serving: Some(Serving::New),
             in_the_way: None,
+            hidden: None,
             reason: None,
             owner_alive,
             paused: false,
@@ -204,6 +223,11 @@ mod tests {
         assert_eq!(verdict(&signs(false, true)), catches_up);
         assert_eq!(verdict(&Signs { paused: true, ..signs(true, true) }), catches_up, "it stands still");
         assert_eq!(verdict(&signs(false, false)).name(), "impossible");
+        let met = |state| Signs { state, in_the_way: Some("a trigger".into()), ..signs(true, true) };
+        for state in [State::Revertible, State::Reverted, State::Ready, State::CuttingOver] {
+            assert_eq!(verdict(&met(state)), Verdict::Blocked("a trigger".into()));
+        }
+        assert_eq!(verdict(&met(State::Completed)).name(), "impossible");
         let whole = |serving| Signs { kind: Kind::Drop, serving, ..signs(false, false) };
         assert_eq!(verdict(&whole(Some(Serving::New))), Verdict::Whole, "it needs neither");
         assert_eq!(verdict(&whole(None)).name(), "impossible", "its table is gone");

@@ -9,6 +9,7 @@ use crate::rows::coverage::Copied;
 use crate::rows::key_range::Bound;
 use crate::rows::statements::Statements;
 use crate::session::{Session, SqlError, text};
+use crate::settings::Server;
 
 /// The key columns of `alias` as expressions that print them as SQL literals. `None` if a key column has a type
 /// that cannot be paged by.
@@ -34,6 +35,13 @@ pub async fn boundary(
 ) -> Result<Option<Bound>, SqlError> {
     let row = session.first(&statements.boundary(literals, lo, hi, rows)).await?;
     Ok(row.map(|row| (0..literals.len()).map(|i| text(&row, i).unwrap_or_else(|| "NULL".into())).collect()))
+}
+
+/// A session that copies. As the applier's, it writes the shadow without regard to foreign keys that point at it.
+pub async fn session(server: &Server) -> Result<Session, SqlError> {
+    let mut session = Session::open(server).await?;
+    session.run("SET SESSION foreign_key_checks = 0").await?;
+    Ok(session)
 }
 
 /// Copies the rows of a range and returns how many there were.

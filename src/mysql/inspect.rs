@@ -14,7 +14,7 @@ pub enum Found {
     Nothing,
 }
 
-/// `session` must be one of [`Session::open`]: it reads AUTO_INCREMENT uncached.
+/// An error where this account cannot tell. `session` must be one of [`Session::open`]: it reads AUTO_INCREMENT uncached.
 pub async fn find(session: &mut Session, name: &TableName) -> Result<Found, SqlError> {
     let (schema, table) = (string_literal(&name.schema), string_literal(&name.table));
     let row = session
@@ -23,7 +23,9 @@ pub async fn find(session: &mut Session, name: &TableName) -> Result<Found, SqlE
              FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {table}"
         ))
         .await?;
-    let Some(row) = row else { return Ok(Found::Nothing) };
+    let Some(row) = row else {
+        return hidden(session, name).await.map(|()| Found::Nothing);
+    };
     if text(&row, 0).as_deref() != Some("BASE TABLE") {
         return Ok(Found::View);
     }
@@ -76,7 +78,13 @@ async fn names(session: &mut Session, sql: &str) -> Result<Vec<String>, SqlError
     Ok(session.rows(sql).await?.iter().filter_map(|row| text(row, 0)).collect())
 }
 
-/// Whether a base table of this name exists.
+/// The table's definition, as the server writes it.
+pub async fn create(session: &mut Session, name: &TableName) -> Result<String, SqlError> {
+    let row = session.first(&format!("SHOW CREATE TABLE {name}")).await?;
+    Ok(row.and_then(|row| text(&row, 1)).unwrap_or_default())
+}
+
+/// Whether a table of this name exists. An error where this account cannot tell.
 pub async fn exists(session: &mut Session, name: &TableName) -> Result<bool, SqlError> {
     let count = session
         .text(&format!(
@@ -85,7 +93,20 @@ pub async fn exists(session: &mut Session, name: &TableName) -> Result<bool, Sql
             string_literal(&name.table)
         ))
         .await?;
-    Ok(count.as_deref() == Some("1"))
+    match count.as_deref() {
+        Some("1") => Ok(true),
+        _ => hidden(session, name).await.map(|()| false),
+    }
+}
+
+/// An error where what is not listed may be there all the same: the server lists nothing to whom it denies everything.
+/// Whether it is there it tells only to whom it does not.
+async fn hidden(session: &mut Session, name: &TableName) -> Result<(), SqlError> {
+    match session.run(&format!("SELECT 1 FROM {name} LIMIT 0")).await {
+        Err(denied) if denied.remedy() == Remedy::Denied => Err(denied),
+        Ok(_) | Err(SqlError::Server { .. }) => Ok(()),
+        Err(lost) => Err(lost),
+    }
 }
 
 /// Why there cannot be a table of this name, in the server's words. For one that does not exist.

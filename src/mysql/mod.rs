@@ -2,6 +2,7 @@
 
 pub mod ahead;
 pub mod apply;
+pub mod attached;
 pub mod binlog;
 pub mod census;
 pub mod copy;

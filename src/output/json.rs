@@ -91,6 +91,7 @@ pub fn notice(notice: &Notice) -> Value {
         Notice::BinlogsShort(shortage) => {
             json!({ "event": "binlogs_short", "kept_s": shortage.kept_s, "left_s": shortage.left_s })
         }
+        Notice::InTheWay { why } => json!({ "event": "in_the_way", "why": why }),
         Notice::Blocked { why } => json!({ "event": "blocked", "why": why }),
     }
 }
@@ -155,6 +156,7 @@ pub fn listed(listed: &Listed) -> Value {
     let mut value = change(&listed.change);
     value["event"] = "change".into();
     value["owned"] = listed.owned().into();
+    value["in_the_way"] = listed.in_the_way.clone().into();
     value["now"] = now(listed.sample.as_ref().filter(|_| listed.owned()));
     value
 }

@@ -13,6 +13,8 @@ pub struct Listed {
     pub owner: Option<Owner>,
     /// What its owner was at last.
     pub sample: Option<Sample>,
+    /// What its next swap would meet.
+    pub in_the_way: Option<String>,
 }
 
 impl Listed {
@@ -80,7 +82,10 @@ fn cells(listed: &Listed, now_ms: u64) -> [String; 8] {
         state,
         how_far(listed),
         since,
-        way_back(change, now_ms),
+        match listed.in_the_way {
+            Some(_) => "blocked".into(),
+            None => way_back(change, now_ms),
+        },
         owner.into(),
         one_line(clauses(change), usize::MAX),
     ]

@@ -82,6 +82,8 @@ pub fn notice(notice: &Notice) -> Option<String> {
         Notice::Lost(lost) => self::lost(lost),
         Notice::TakenBack { verb, why } => format!("  {} is taken back: {why}", verb.name()),
         Notice::BinlogsShort(shortage) => format!("  warning: {}", binlogs_short(*shortage)),
+        Notice::InTheWay { why: Some(why) } => format!("  the next swap is blocked: {why}"),
+        Notice::InTheWay { why: None } => "  nothing is in the way of the next swap any more".into(),
         Notice::Blocked { why } => format!("  the stream cannot go on: {why}"),
         Notice::Made { deferred: 0, because: Some(why) } => {
             format!("  its indexes are filled by the copy: {why}")

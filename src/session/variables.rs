@@ -152,7 +152,7 @@ pub const VARIABLES: &[Variable] = &[
     is("external_table_secondary_storage_engine", Inert, "external tables, which rsc refuses"),
     is("external_table_storage_engine", Inert, "external tables, which rsc refuses"),
     is("external_user", Inert, STATUS),
-    is("foreign_key_checks", Own("1"), "what rsc writes is checked; the operator's clause is done as the server does it"),
+    is("foreign_key_checks", Own("1"), "the operator's clause is done as the server does it; only sessions that write a shadow turn it off: mysql/apply.rs"),
     is("generated_random_password_length", Inert, "accounts, which rsc does not make"),
     is("global_connection_memory_tracking", Inert, "a counter"),
     is("group_concat_max_len", Own("1048576"), "the text of an aggregate would be cut"),

@@ -31,6 +31,7 @@ mod indexing;
 mod interruption;
 mod journal_lost;
 mod large_transaction;
+mod later;
 mod ledger;
 #[cfg(debug_assertions)]
 mod ledger_faults;
@@ -49,6 +50,7 @@ mod projection;
 mod property;
 mod retention;
 mod row_images;
+mod sight;
 mod soak;
 mod statistics;
 mod support;

@@ -129,6 +129,8 @@ pub fn notices() -> Vec<Notice> {
         Notice::TakenBack { verb: Verb::Revert, why: why.clone() },
         Notice::BinlogsShort(Shortage { kept_s: 7_200, left_s: 60 }),
         Notice::Blocked { why: why.clone() },
+        Notice::InTheWay { why: Some(why.clone()) },
+        Notice::InTheWay { why: None },
         Notice::Throttled {
             reasons: vec![why.clone()],
             kinds: vec!["lag".into()],
@@ -175,6 +177,7 @@ fn is_there(notice: &Notice) -> bool {
         Notice::Lost(_) => there(|n| matches!(n, Notice::Lost(_))),
         Notice::TakenBack { .. } => there(|n| matches!(n, Notice::TakenBack { .. })),
         Notice::BinlogsShort(_) => there(|n| matches!(n, Notice::BinlogsShort(_))),
+        Notice::InTheWay { .. } => there(|n| matches!(n, Notice::InTheWay { .. })),
         Notice::Blocked { .. } => there(|n| matches!(n, Notice::Blocked { .. })),
         Notice::Throttled { .. } => there(|n| matches!(n, Notice::Throttled { .. })),
         Notice::Unthrottled { .. } => there(|n| matches!(n, Notice::Unthrottled { .. })),
@@ -238,7 +241,12 @@ fn printed() -> Vec<Value> {
     for (_, report) in all() {
         values.push(json::status(&report));
         let sample = report.samples.last().cloned();
-        values.push(json::listed(&Listed { change: report.change, owner: report.owner, sample }));
+        values.push(json::listed(&Listed {
+            change: report.change,
+            owner: report.owner,
+            sample,
+            in_the_way: report.serving.map(|_| "what: next".into()),
+        }));
     }
     let found = change(State::Revertible);
     for outcome in [Some(Outcome::Differs), None] {

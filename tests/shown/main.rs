@@ -113,7 +113,12 @@ fn listed() -> Vec<Listed> {
             if i == 2 {
                 change.table.table = "a_table_with_a_name_that_is_rather_long_for_eighty_columns".into();
             }
-            Listed { change, owner: report.owner.clone(), sample: report.samples.last().cloned() }
+            Listed {
+                change,
+                owner: report.owner.clone(),
+                sample: report.samples.last().cloned(),
+                in_the_way: None,
+            }
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use super::super::whole::{Judged, judge};
 use super::super::{Context, sql_error};
 use super::{AROUND, agent, look_for_holders, warn_of_holder};
 use crate::cli::Plan;
-use crate::error::Error;
+use crate::error::{Error, Told};
 use crate::journal::record::Options;
 use crate::lifecycle::forecast::Forecast;
 use crate::mysql::shadow::Probe;
@@ -38,6 +38,9 @@ pub async fn report(
         warnings: std::mem::take(&mut judged.warnings),
         ..PlanReport::default()
     };
+    if plan.migrate.allow_unseen {
+        report.unknown.extend(judged.unknown.iter().map(Told::whole));
+    }
     let looked = look(context, session, options, &judged, &mut report).await;
     judged.clear(session).await?;
     looked.map_err(sql_error)?;

@@ -36,6 +36,15 @@ pub fn touches(schema: &str, sql: &str, tables: &[&TableName]) -> bool {
     }
 }
 
+/// CREATE TRIGGER: what the trigger does to rows is in the rows that are logged.
+pub fn makes_trigger(sql: &str) -> bool {
+    let words = words(sql).unwrap_or_default();
+    let is = |token: &Token, text: &str| matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(text));
+    let head =
+        words.iter().take_while(|token| !["ON", "TABLE", "BEFORE", "AFTER"].iter().any(|end| is(token, end)));
+    word(&words, 0) == "CREATE" && head.skip(1).any(|token| is(token, "TRIGGER"))
+}
+
 /// The word that says what a statement does, in upper case, whatever comments stand before it.
 pub fn verb(sql: &str) -> String {
     words(sql).map_or_else(String::new, |words| word(&words, 0))
@@ -99,6 +108,27 @@ fn names(words: &[Token]) -> impl Iterator<Item = (String, Option<String>, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trigger_is_told_from_all_else_that_is_created() {
+        for sql in [
+            "CREATE TRIGGER tr BEFORE INSERT ON users FOR EACH ROW SET @a = 1",
+            "create definer=`trigger`@`%` trigger if not exists `x` after update on shop.users for each row begin end",
+            "/* c */ CREATE DEFINER=`root`@`localhost` TRIGGER tr BEFORE DELETE ON t FOR EACH ROW SET @a = 1",
+        ] {
+            assert!(makes_trigger(sql), "{sql}");
+        }
+        for sql in [
+            "CREATE TABLE users (id int)",
+            "CREATE DEFINER=`trigger`@`%` PROCEDURE p() SELECT 1",
+            "CREATE INDEX `trigger` ON users (a)",
+            "CREATE TABLE `trigger` (id int)",
+            "DROP TRIGGER tr",
+            "ALTER TABLE users ADD c INT",
+        ] {
+            assert!(!makes_trigger(sql), "{sql}");
+        }
+    }
 
     #[test]
     fn statements_on_the_table_are_found_and_others_are_not() {

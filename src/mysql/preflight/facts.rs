@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use super::grants::{Grants, Naming};
-use crate::mysql::foreign_keys::{self, ForeignKey};
+use crate::mysql::attached::{Locks, Looked, Trigger, Unseen, look_as};
+use crate::mysql::foreign_keys::ForeignKey;
 use crate::mysql::inspect;
-use crate::schema::table::{Table, string_literal};
+use crate::schema::table::Table;
 use crate::session::{Session, SqlError, text};
 
 /// The server and the table, at one moment.
@@ -20,7 +21,9 @@ pub struct Facts {
     pub engine: String,
     /// From or to the table.
     pub foreign_keys: Vec<ForeignKey>,
-    pub triggers: Vec<String>,
+    pub triggers: Vec<Trigger>,
+    /// What of that may be there without being shown.
+    pub unseen: Vec<Unseen>,
 }
 
 impl Facts {
@@ -46,7 +49,6 @@ const VARIABLES: [&str; 12] = [
 ];
 
 pub async fn gather(session: &mut Session, table: Table) -> Result<Facts, SqlError> {
-    let (schema, name) = (string_literal(&table.name.schema), string_literal(&table.name.table));
     let names: Vec<String> = VARIABLES.iter().map(|v| format!("'{v}'")).collect();
     let variables = session
         .rows(&format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({})", names.join(",")))
@@ -55,17 +57,11 @@ pub async fn gather(session: &mut Session, table: Table) -> Result<Facts, SqlErr
         .filter_map(|row| Some((text(row, 0)?, text(row, 1)?)))
         .collect();
     let engine = inspect::engine(session, &table.name).await?;
-    let foreign_keys = foreign_keys::of(session, &table.name).await?;
-    let triggers = list(
-        session,
-        &format!(
-            "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS \
-             WHERE EVENT_OBJECT_SCHEMA = {schema} AND EVENT_OBJECT_TABLE = {name} ORDER BY 1"
-        ),
-    )
-    .await?;
     let (binlog_filters, grants) = (binlog_filters(session).await, grants(session).await?);
-    Ok(Facts { variables, binlog_filters, grants, table, engine, foreign_keys, triggers })
+    let looked = Looked { live: &table.name, shadow: None };
+    let attached = look_as(session, &grants, looked, Locks::Own).await?;
+    let (foreign_keys, triggers, unseen) = (attached.keys, attached.triggers, attached.unseen);
+    Ok(Facts { variables, binlog_filters, grants, table, engine, foreign_keys, triggers, unseen })
 }
 
 /// Empty when there are none. Also when the status may not be read: then the privileges are refused anyway.
@@ -137,5 +133,6 @@ pub fn sample() -> Facts {
         engine: "InnoDB".into(),
         foreign_keys: vec![],
         triggers: vec![],
+        unseen: vec![],
     }
 }

@@ -15,7 +15,10 @@ pub fn check(facts: &Facts) -> Option<Told> {
             facts.table.name.plain(),
             facts.foreign_keys.iter().map(ForeignKey::shown).collect::<Vec<_>>().join(", ")
         ))
-        .next("drop them first, if the application can do without: ALTER TABLE … DROP FOREIGN KEY …"),
+        .next(format!(
+            "drop them first, if the application can do without: {}",
+            facts.foreign_keys.iter().map(ForeignKey::drop).collect::<Vec<_>>().join("; ")
+        )),
     )
 }
 

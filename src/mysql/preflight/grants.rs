@@ -136,6 +136,11 @@ impl Grants {
         }
     }
 
+    /// Whether the server does not tell names of schemas and tables apart by case.
+    pub fn folded(&self) -> bool {
+        self.naming.folded
+    }
+
     fn same(&self, a: &str, b: &str) -> bool {
         self.fold(a) == self.fold(b)
     }

@@ -13,6 +13,7 @@ mod own_names;
 mod privileges;
 mod row_format;
 mod row_image;
+pub mod sight;
 mod triggers;
 mod usable_key;
 mod version;
@@ -21,7 +22,9 @@ mod writable;
 
 pub use facts::{Facts, gather};
 
-use facts::grants;
+pub use facts::{account, grants};
+pub use grants::Grants;
+pub use privileges::granting;
 
 use crate::error::Told;
 use crate::schema::kind::Kind;

@@ -11,6 +11,9 @@ const GLOBAL: [&str; 2] = ["REPLICATION SLAVE", "REPLICATION CLIENT"];
 /// To make, fill, lock and swap a table.
 const ON_TABLES: [&str; 9] =
     ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "LOCK TABLES"];
+/// To see all that a swap would break. What is done without them, [`sight`](super::sight) says.
+const SEES_KEYS: &str = "PROCESS";
+const SEES_TRIGGERS: &str = "TRIGGER";
 /// The sidecar besides: staging tables.
 const ON_SIDECAR: [&str; 10] = [
     "SELECT",
@@ -36,18 +39,28 @@ pub fn lacking(grants: &Grants, schema: Option<&str>) -> Option<Told> {
     };
     let global: Vec<_> = GLOBAL.into_iter().filter(|p| !grants.globally(p)).collect();
     let account = account(&grants.user);
+    let on_tables = schema.map_or_else(Vec::new, |s| lacks_on(&ON_TABLES, s));
+    let on_sidecar = lacks_on(&ON_SIDECAR, "_rsc");
+    if global.is_empty() && on_tables.is_empty() && on_sidecar.is_empty() {
+        return None;
+    }
+    // Where something is to be granted, what is needed to see comes with it.
+    let to_see =
+        if grants.globally(SEES_KEYS) || grants.sees_all_tables() { vec![] } else { vec![SEES_KEYS] };
+    let on_schema = schema.map_or_else(Default::default, |s| {
+        let to_see = lacks_on(&[SEES_TRIGGERS], s);
+        ([on_tables, to_see].concat(), format!("{}.*", quote(s)))
+    });
     let statements: Vec<String> = [
         (global, "*.*".to_owned()),
-        schema.map_or_else(Default::default, |s| (lacks_on(&ON_TABLES, s), format!("{}.*", quote(s)))),
-        (lacks_on(&ON_SIDECAR, "_rsc"), "`_rsc`.*".to_owned()),
+        on_schema,
+        (on_sidecar, "`_rsc`.*".to_owned()),
+        (to_see, "*.*".to_owned()),
     ]
     .into_iter()
     .filter(|(list, _)| !list.is_empty())
     .map(|(list, on)| format!("GRANT {} ON {on} TO {account}", list.join(", ")))
     .collect();
-    if statements.is_empty() {
-        return None;
-    }
     Some(Told::new(format!("{} lacks privileges", grants.user)).next(granting(grants, statements.join("; "))))
 }
 
@@ -89,6 +102,7 @@ mod tests {
             Naming::default(),
         );
         let told = check(&facts).expect("refused");
-        assert_eq!(told.next, "GRANT REPLICATION SLAVE ON *.* TO 'rsc'@'%'");
+        let both = "GRANT REPLICATION SLAVE ON *.* TO 'rsc'@'%'; GRANT PROCESS ON *.* TO 'rsc'@'%'";
+        assert_eq!(told.next, both);
     }
 }

@@ -2,20 +2,20 @@
 
 use super::Facts;
 use crate::error::Told;
-use crate::schema::table::quote;
+use crate::mysql::attached::Trigger;
 
 pub fn check(facts: &Facts) -> Option<Told> {
-    let first = facts.triggers.first()?;
+    facts.triggers.first()?;
+    let list = |text: fn(&Trigger) -> String| facts.triggers.iter().map(text).collect::<Vec<_>>();
     Some(
         Told::new(format!(
             "{} has triggers, which this version does not carry over: {}",
             facts.table.name.plain(),
-            facts.triggers.join(", ")
+            list(|trigger| trigger.name.clone()).join(", ")
         ))
         .next(format!(
-            "drop them first, if the application can do without: DROP TRIGGER {}.{}",
-            quote(&facts.table.name.schema),
-            quote(first)
+            "drop them first, if the application can do without: {}",
+            list(Trigger::drop).join("; ")
         )),
     )
 }

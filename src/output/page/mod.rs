@@ -102,7 +102,7 @@ fn tone(verdict: &Verdict) -> &'static str {
         Verdict::Ready | Verdict::Whole => "good",
         Verdict::ReadyWithLosses(_) | Verdict::CatchesUpFirst { .. } => "warn",
         Verdict::Blocked(_) => "bad",
-        Verdict::Impossible(_) | Verdict::NotYet | Verdict::TableNotYet => "quiet",
+        Verdict::Impossible(_) | Verdict::Unknown(_) | Verdict::NotYet | Verdict::TableNotYet => "quiet",
     }
 }
 

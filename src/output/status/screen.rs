@@ -348,7 +348,7 @@ fn verdict_tone(verdict: &Verdict) -> Tone {
         Verdict::Ready | Verdict::Whole => Tone::Good,
         Verdict::ReadyWithLosses(_) | Verdict::CatchesUpFirst { .. } => Tone::Warn,
         Verdict::Blocked(_) => Tone::Bad,
-        Verdict::Impossible(_) | Verdict::NotYet | Verdict::TableNotYet => Tone::Plain,
+        Verdict::Impossible(_) | Verdict::Unknown(_) | Verdict::NotYet | Verdict::TableNotYet => Tone::Plain,
     }
 }
 

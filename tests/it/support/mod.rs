@@ -1,5 +1,6 @@
 //! What the tests stand on.
 
+pub mod account;
 pub mod process;
 pub mod proxy;
 pub mod server;
