@@ -21,6 +21,7 @@ use rsc::schema::statement::Alter;
 use rsc::schema::table::{Table, TableName};
 use rsc::session::{Remedy, Session};
 
+use crate::support::odd_servers::NAMED_ZONE;
 use crate::support::process::{address_as, rsc};
 use crate::support::server::{Options, Server};
 use crate::support::shared;
@@ -459,15 +460,6 @@ async fn where_null_is_not_taken_its_nearest_value_is_stored() {
         assert_eq!(stored, updated, "{}", kind.name);
     }
 }
-
-/// One zone with a table of its own, as `mysql_tzinfo_to_sql` would load it.
-pub const NAMED_ZONE: [&str; 4] = [
-    "INSERT INTO mysql.time_zone VALUES (9001, 'N')",
-    "INSERT INTO mysql.time_zone_name VALUES ('Test/Leaping', 9001)",
-    "INSERT INTO mysql.time_zone_transition_type VALUES (9001, 0, -18000, 0, 'EST'), (9001, 1, -14400, 1, 'EDT')",
-    "INSERT INTO mysql.time_zone_transition VALUES (9001, -2147483648, 0), (9001, UNIX_TIMESTAMP(20240310070000), 1), \
-     (9001, UNIX_TIMESTAMP(20241103060000), 0)",
-];
 
 /// Times that the clock leaps over, or shows twice, and the ends of what a TIMESTAMP holds.
 #[tokio::test]

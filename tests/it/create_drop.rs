@@ -23,7 +23,7 @@ async fn nothing() -> Table {
     let schema = shared().fresh_database().await;
     let mut conn = shared().conn().await.unwrap();
     conn.query_drop(format!("USE {schema}")).await.unwrap();
-    Table { conn, schema }
+    Table::shared(conn, schema)
 }
 
 async fn filled() -> Table {

@@ -10,7 +10,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 use rsc::schema::table::quote;
 
-use crate::conversions::NAMED_ZONE;
+use crate::support::odd_servers::NAMED_ZONE;
 use crate::support::process::rsc;
 use crate::support::server::{Options, Server};
 use crate::support::sum_up;

@@ -39,6 +39,8 @@ mod ledger_random;
 mod long_rows;
 mod lossless_revert;
 mod metrics;
+#[cfg(debug_assertions)]
+mod odd_servers;
 mod old_snapshots;
 mod own_locks;
 mod packaging;

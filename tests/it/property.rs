@@ -162,7 +162,7 @@ async fn table() -> Table {
     let schema = shared().fresh_database().await;
     let mut conn = shared().conn().await.unwrap();
     conn.query_drop(format!("USE {schema}; SET sql_mode = '{STRICT}'")).await.unwrap();
-    Table { conn, schema }
+    Table::shared(conn, schema)
 }
 
 async fn judge(table: &Table) -> Judge {

@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub mod account;
+pub mod odd_servers;
 pub mod process;
 pub mod proxy;
 pub mod server;

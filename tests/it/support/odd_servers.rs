@@ -10,8 +10,8 @@
 use std::sync::OnceLock;
 use std::thread;
 
+use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, OptsBuilder};
 
 use super::server::account::Account;
 use super::server::{Options, Server};
@@ -23,14 +23,6 @@ pub const NAMED_ZONE: [&str; 4] = [
     "INSERT INTO mysql.time_zone_transition_type VALUES (9001, 0, -18000, 0, 'EST'), (9001, 1, -14400, 1, 'EDT')",
     "INSERT INTO mysql.time_zone_transition VALUES (9001, -2147483648, 0), (9001, UNIX_TIMESTAMP(20240310070000), 1), \
      (9001, UNIX_TIMESTAMP(20241103060000), 0)",
-];
-
-/// What the account of the application may do: what any may have that is bound by `init_connect` and `read_only`.
-const APPLICATION: [&str; 3] = [
-    "CREATE USER 'application'@'%'",
-    "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES, LOCK TABLES, TRIGGER, CREATE VIEW, \
-     SHOW VIEW, CREATE TEMPORARY TABLES, CREATE ROUTINE, EXECUTE ON *.* TO 'application'@'%'",
-    "GRANT SESSION_VARIABLES_ADMIN ON *.* TO 'application'@'%'",
 ];
 
 /// A session for looking: it sees everything, and as it is.
@@ -62,10 +54,7 @@ const ODDITIES: [Oddity; 4] = [
     },
     Oddity {
         name: "ansi",
-        options: &[
-            "--sql-mode=ANSI,NO_BACKSLASH_ESCAPES,STRICT_TRANS_TABLES",
-            "--lower-case-table-names=1",
-        ],
+        options: &["--sql-mode=ANSI,NO_BACKSLASH_ESCAPES,STRICT_TRANS_TABLES", "--lower-case-table-names=1"],
         settings: &["SET GLOBAL sql_quote_show_create = 0"],
         rsc: Account::Documented.user(),
     },
@@ -135,7 +124,7 @@ fn started(oddity: &'static Oddity) -> Odd {
     let runtime = runtime.unwrap_or_else(|e| panic!("{}: {e}", oddity.name));
     runtime.block_on(async {
         let mut conn = server.conn().await.unwrap_or_else(|e| panic!("{}: {e}", oddity.name));
-        let all = [LOOKING].into_iter().chain(NAMED_ZONE).chain(APPLICATION);
+        let all = [LOOKING].into_iter().chain(NAMED_ZONE);
         for sql in all.chain(oddity.settings.iter().copied()) {
             conn.query_drop(sql).await.unwrap_or_else(|e| panic!("{}: {sql}: {e}", oddity.name));
         }
@@ -144,13 +133,9 @@ fn started(oddity: &'static Oddity) -> Odd {
 }
 
 impl Odd {
-    fn opts(&self) -> OptsBuilder {
-        self.server.opts().user(Some("application"))
-    }
-
     /// A session as the server gives it to the application.
     pub async fn application(&self) -> Conn {
-        Conn::new(self.opts()).await.unwrap_or_else(|e| panic!("{}: {e}", self.name))
+        self.server.application().await.unwrap_or_else(|e| panic!("{}: {e}", self.name))
     }
 
     /// A session of root that sees what there is, whatever the server's settings are.

@@ -1,14 +1,19 @@
-//! A table of its own schema on the shared server, and what is asked of it again and again.
+//! A table of its own schema on a server that tests share, and what is asked of it again and again.
 
 use mysql_async::Conn;
 use mysql_async::prelude::{FromRow, Queryable};
 
-use super::process::{Ended, rsc};
+use super::process::{Ended, Rsc, rsc_as};
+use super::server::Server;
+use super::server::account::Account;
 use super::shared;
 
 pub struct Table {
     pub conn: Conn,
     pub schema: String,
+    server: &'static Server,
+    /// Whom rsc connects as.
+    user: &'static str,
 }
 
 impl Table {
@@ -18,7 +23,19 @@ impl Table {
         let mut conn = shared().conn().await.unwrap();
         conn.query_drop(format!("USE {schema}")).await.unwrap();
         conn.query_drop(format!("CREATE TABLE t ({definition})")).await.unwrap();
-        Self { conn, schema }
+        Self::shared(conn, schema)
+    }
+
+    pub fn shared(conn: Conn, schema: String) -> Self {
+        Self::on(shared(), Account::Documented.user(), (conn, schema))
+    }
+
+    pub fn on(server: &'static Server, user: &'static str, (conn, schema): (Conn, String)) -> Self {
+        Self { conn, schema, server, user }
+    }
+
+    pub fn rsc(&self, arguments: &[&str]) -> Rsc {
+        rsc_as(self.user, self.server, arguments)
     }
 
     pub async fn run(&mut self, sql: &str) {
@@ -42,7 +59,7 @@ impl Table {
     pub async fn migrate(&self, clauses: &str, more: &[&str]) -> Ended {
         let arguments =
             ["--output", "json", "migrate", "--database", &self.schema, "--table", "t", "--alter", clauses];
-        rsc(shared(), &[&arguments[..], more].concat()).run().await
+        self.rsc(&[&arguments[..], more].concat()).run().await
     }
 
     /// Migrates and returns the change's number.
@@ -51,7 +68,7 @@ impl Table {
     }
 
     pub async fn ask(&self, verb: &str, id: u64) -> Ended {
-        rsc(shared(), &["--output", "json", verb, &id.to_string()]).run().await
+        self.rsc(&["--output", "json", verb, &id.to_string()]).run().await
     }
 
     pub async fn asked(&self, verb: &str, id: u64) {
@@ -60,7 +77,7 @@ impl Table {
 
     pub async fn reverted_accepting_parked(&self, id: u64) {
         let arguments = ["--output", "json", "revert", &id.to_string(), "--accept-parked"];
-        rsc(shared(), &arguments).run().await.well();
+        self.rsc(&arguments).run().await.well();
     }
 
     pub async fn tables(&mut self) -> Vec<String> {
