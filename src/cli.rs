@@ -279,6 +279,14 @@ pub struct Migrate {
     /// busy with that one statement for as long), `always` or `never`
     #[arg(long, value_enum, default_value_t = Defer::Auto, conflicts_with = "resume")]
     pub defer_indexes: Defer,
+    /// The sql_mode in which the statement is read and run, where its definition needs another one than the server's: a zero
+    /// date as a default does
+    #[arg(long, value_name = "MODE", conflicts_with = "resume")]
+    pub sql_mode: Option<String>,
+    /// Go ahead though a generated column, key or CHECK depends on the session's time zone: every session that writes the
+    /// table has the server's
+    #[arg(long, conflicts_with = "resume")]
+    pub allow_session_dependent: bool,
     /// How long after a swap the change can be taken back
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = whole_seconds)]
     pub revert_window: Duration,

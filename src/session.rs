@@ -12,7 +12,9 @@ use std::time::Duration;
 use mysql_async::prelude::Queryable;
 use mysql_async::{ClientIdentity, Conn, Opts, OptsBuilder, Row, SslOpts};
 
-use self::variables::{Role, VARIABLES};
+use self::variables::{OWN_MODE, Role, VARIABLES};
+use crate::schema::meaning::Meaning;
+use crate::schema::sql_mode::SqlMode;
 use crate::settings::{Server, SslMode};
 
 /// What a statement can come back with.
@@ -136,17 +138,32 @@ pub fn instance() -> &'static str {
 impl Session {
     /// A session for rsc's own statements.
     pub async fn open(server: &Server) -> Result<Self, SqlError> {
-        Self::of(server, Role::Control).await
+        Self::of(server, Role::Control, &[]).await
     }
 
-    /// A session for the operator's own statement, which must mean what it means in their client.
-    pub async fn operator(server: &Server) -> Result<Self, SqlError> {
-        Self::of(server, Role::Operator).await
+    /// A session that writes rows, so that expressions come to what they should.
+    pub async fn writer(server: &Server, meaning: &Meaning) -> Result<Self, SqlError> {
+        let zone = meaning.zone.as_ref().map_or("+00:00", |zone| &zone.name);
+        let mode = match &meaning.mode {
+            Some(mode) => format!("'{}'", mode.of_sessions),
+            None => OWN_MODE.into(),
+        };
+        Self::of(server, Role::Writer, &[format!("time_zone = '{zone}'"), format!("sql_mode = {mode}")]).await
     }
 
-    async fn of(server: &Server, role: Role) -> Result<Self, SqlError> {
+    /// A session for the operator's own statement, which must mean what it means in their client. Without a `mode` it has
+    /// the server's.
+    pub async fn operator(server: &Server, mode: Option<&SqlMode>) -> Result<Self, SqlError> {
+        let mode = mode.map(|mode| format!("sql_mode = '{}'", mode.to_string().replace('\'', "''")));
+        Self::of(server, Role::Operator, mode.as_slice()).await
+    }
+
+    async fn of(server: &Server, role: Role, more: &[String]) -> Result<Self, SqlError> {
         let mut session = Self::connected(server).await?;
         session.settle(server, role).await?;
+        if !more.is_empty() {
+            session.run(&format!("SET SESSION {}", more.join(", "))).await?;
+        }
         Ok(session)
     }
 

@@ -57,7 +57,7 @@ async fn undoes(
     trial: &Trial,
     clauses: &[String],
 ) -> Result<bool, Error> {
-    let mut plain = Session::operator(&context.server).await.map_err(sql_error)?;
+    let mut plain = Session::operator(&context.server, None).await.map_err(sql_error)?;
     let probe = &trial.probe.name;
     match plain.run(&format!("ALTER TABLE {probe} {}", clauses.join(", "))).await {
         Ok(_) => {}

@@ -5,6 +5,7 @@
 //! there is nothing to look at, and without privileges no statement can be tried. Of a statement with clauses that are
 //! refused, the others are tried.
 
+use super::sql_mode::Reading;
 use super::{Context, likeness, sql_error, store_error};
 use crate::engine::sides::definition;
 use crate::error::{Error, Told};
@@ -14,10 +15,12 @@ use crate::mysql::ahead;
 use crate::mysql::inspect::{self, Found};
 use crate::mysql::leftover;
 use crate::mysql::preflight::{self, Facts};
+use crate::mysql::server_settings;
 use crate::mysql::shadow::Probe;
 use crate::rows::statements::Statements;
 use crate::schema::full_text;
 use crate::schema::kind::Kind;
+use crate::schema::meaning::{self, Meaning};
 use crate::schema::projection::Mapping;
 use crate::schema::statement::{Alter, Refusal};
 use crate::schema::table::{Column, Table, TableName, check_names, renamed_checks};
@@ -31,6 +34,7 @@ pub struct Asked<'a> {
     pub table: Option<&'a str>,
     /// What the account cannot see is taken for absent.
     pub allow_unseen: bool,
+    pub reading: &'a Reading,
 }
 
 /// What was found. Until [`Judgement::clear`] the empty table is there that the statement was tried on.
@@ -54,6 +58,10 @@ pub struct Trial {
     pub mapping: Option<Mapping>,
     /// Some rows do not fit the new definition.
     pub misfits: bool,
+    /// How the change writes.
+    pub meaning: Meaning,
+    /// What expressions depend on that nobody changes, as a rule.
+    pub notes: Vec<String>,
 }
 
 impl Judgement {
@@ -93,7 +101,7 @@ pub fn refused_for(reasons: Vec<Told>) -> Error {
 }
 
 pub async fn judge(context: &Context, session: &mut Session, asked: Asked<'_>) -> Result<Judgement, Error> {
-    let (alter, refusals) = Alter::read(asked.text);
+    let (alter, refusals) = Alter::read_in(asked.text, Some(&asked.reading.mode));
     let reasons: Vec<Told> = refusals.iter().map(advice).collect();
     let mut judged = Judgement { alter, reasons, unknown: Vec::new(), facts: None, trial: None };
     let name = match judged.alter.resolve(asked.database, asked.table) {
@@ -122,7 +130,8 @@ pub async fn judge(context: &Context, session: &mut Session, asked: Asked<'_>) -
         // What is left of a statement of which a part is refused may come to nothing.
         let whole = refusals.is_empty();
         let (alter, reasons) = (&judged.alter, &mut judged.reasons);
-        judged.trial = try_statement(context, session, &table, (alter, whole), reasons).await?;
+        let reading = asked.reading;
+        judged.trial = try_statement(context, session, &table, (alter, whole, reading), reasons).await?;
     }
     Ok(judged)
 }
@@ -224,7 +233,7 @@ async fn try_statement(
     context: &Context,
     session: &mut Session,
     table: &Table,
-    (alter, whole): (&Alter, bool),
+    (alter, whole, reading): (&Alter, bool, &Reading),
     reasons: &mut Vec<Told>,
 ) -> Result<Option<Trial>, Error> {
     reasons.extend(likeness::lost(session, table).await?);
@@ -236,8 +245,10 @@ async fn try_statement(
         }
         Err(error) => return Err(sql_error(error)),
     };
-    match look(session, table, (alter, whole), &probe.name, reasons).await {
-        Ok(Seen { after, mapping, misfits }) => Ok(Some(Trial { probe, after, mapping, misfits })),
+    match look(context, session, table, (alter, whole, reading), &probe.name, reasons).await {
+        Ok(Seen { after, mapping, misfits, meaning, notes }) => {
+            Ok(Some(Trial { probe, after, mapping, misfits, meaning, notes }))
+        }
         Err(error) => {
             probe.remove(session).await.map_err(sql_error)?;
             Err(error)
@@ -249,12 +260,15 @@ struct Seen {
     after: Table,
     mapping: Option<Mapping>,
     misfits: bool,
+    meaning: Meaning,
+    notes: Vec<String>,
 }
 
 async fn look(
+    context: &Context,
     session: &mut Session,
     table: &Table,
-    (alter, whole): (&Alter, bool),
+    (alter, whole, reading): (&Alter, bool, &Reading),
     probe: &TableName,
     reasons: &mut Vec<Told>,
 ) -> Result<Seen, Error> {
@@ -278,16 +292,24 @@ async fn look(
         Err(unmappable) => {
             let told = |reason| Told::new(reason).next("give --alter without the clause that does this");
             reasons.extend(unmappable.into_iter().map(told));
-            return Ok(Seen { after: *after, mapping: None, misfits: false });
+            let (meaning, notes) = (Meaning::default(), Vec::new());
+            return Ok(Seen { after: *after, mapping: None, misfits: false, meaning, notes });
         }
     };
+    let typed = reading.typed.then_some(&reading.mode);
+    let settings = server_settings::read(session, typed).await.map_err(sql_error)?;
+    let meaning::Judged { meaning, obstacles, notes } =
+        meaning::judge(&settings, &mapping, reading.session_dependent);
+    reasons.extend(obstacles.into_iter().map(|obstacle| Told::new(obstacle.what).next(obstacle.next)));
     let forward = Statements::new(mapping.forward(), table.name.clone(), after.name.clone());
-    let misfits = ahead::misfits(session, &forward, table, &after).await.map_err(sql_error)?;
+    let forward = forward.meaning_of(&meaning);
+    let mut writer = Session::writer(&context.server, &meaning).await.map_err(sql_error)?;
+    let misfits = ahead::misfits(&mut writer, &forward, table, &after).await.map_err(sql_error)?;
     reasons.extend(misfits.iter().map(|misfit| {
         Told::new(misfit.to_string())
             .next("mend the row (there may be more like it), or choose a definition that holds it")
     }));
-    Ok(Seen { after: *after, mapping: Some(mapping), misfits: !misfits.is_empty() })
+    Ok(Seen { after: *after, mapping: Some(mapping), misfits: !misfits.is_empty(), meaning, notes })
 }
 
 /// Names of CHECK constraints are one to a schema, and the two tables stand in the same.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::judgement::{Asked, checks_get_other_names, judge};
+use super::sql_mode::Reading;
 use super::{Context, agent, compensate, in_place, limits, sql_error, store_error, whole};
 use crate::cli::{Agent, Defer, Migrate, Strategy};
 use crate::engine::{Job, Until};
@@ -33,7 +34,9 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
         }
         (None, Some(text)) => {
             let allow_unseen = migrate.allow_unseen || migrate.strategy == Strategy::Instant;
-            let asked = Asked { text, database, table: migrate.table.as_deref(), allow_unseen };
+            let reading = migrate.reading(context).await?;
+            let table = migrate.table.as_deref();
+            let asked = Asked { text, database, table, allow_unseen, reading: &reading };
             match begin(context, asked, options(migrate)?, migrate.strategy).await? {
                 Some(id) => (id, None),
                 None => return Ok(()),
@@ -70,7 +73,9 @@ async fn drive(
 
 /// A change of its own, as by default.
 pub async fn anew(context: &Context, statement: &str, keeper: Agent) -> Result<(), Error> {
-    let asked = Asked { text: statement, database: None, table: None, allow_unseen: false };
+    let reading = Reading::of(context, None, false).await?;
+    let asked =
+        Asked { text: statement, database: None, table: None, allow_unseen: false, reading: &reading };
     match begin(context, asked, Options::default(), Strategy::Online).await? {
         Some(id) => drive(context, id, (None, Consents::default()), (keeper, None)).await,
         None => Ok(()),
@@ -117,7 +122,8 @@ async fn begin(
              it when it may be made",
         ));
     }
-    if let Some(read) = Whole::read(asked.text) {
+    options.sql_mode = Some(asked.reading.mode.clone());
+    if let Some(read) = Whole::read_in(asked.text, Some(&asked.reading.mode)) {
         return whole::begin(context, asked, options, strategy, read).await;
     }
     if strategy == Strategy::Instant && options.postpone_cutover {
@@ -133,6 +139,7 @@ async fn begin(
     };
     let unknown = std::mem::take(&mut judged.unknown);
     let after = judged.trial.as_ref().map(|trial| trial.after.clone());
+    options.meaning = judged.trial.as_ref().map(|trial| trial.meaning.clone()).unwrap_or_default();
     let cleared = judged.clear(&mut session).await?;
     options.in_place = in_place?;
     let (alter, table) = cleared.allowed()?;

@@ -16,6 +16,7 @@ mod migrate;
 mod plan;
 mod report;
 mod set;
+mod sql_mode;
 mod status;
 mod unseen;
 mod verify;

@@ -41,8 +41,9 @@ pub async fn run(context: &Context, plan: &Plan, database: Option<&str>) -> Resu
     let options = migrate::options(&plan.migrate)?;
     limits::examine(context, &mut session, &options.limits).await?;
     let allow_unseen = plan.migrate.allow_unseen || plan.migrate.strategy == Strategy::Instant;
-    let asked = Asked { text, database, table: plan.migrate.table.as_deref(), allow_unseen };
-    let mut report = match Whole::read(text) {
+    let (reading, table) = (plan.migrate.reading(context).await?, plan.migrate.table.as_deref());
+    let asked = Asked { text, database, table, allow_unseen, reading: &reading };
+    let mut report = match Whole::read_in(text, Some(&reading.mode)) {
         Some(read) => whole::report(context, &mut session, (plan, &options), asked, read).await?,
         None => altered(context, &mut session, (plan, &options), asked).await?,
     };
@@ -162,7 +163,9 @@ async fn look_at_trial(
         return Ok(());
     };
     report.revert = Some(Report::of(mapping));
-    let forward = Statements::new(mapping.forward(), table.name.clone(), trial.after.name.clone());
+    let forward = Statements::new(mapping.forward(), table.name.clone(), trial.after.name.clone())
+        .meaning_of(&trial.meaning);
+    report.warnings.extend(trial.notes.iter().cloned());
     report.rows = rows(session, mapping, &forward, trial, report).await?;
     let keys = choose_indexes(session, table, trial, options, report).await?;
     look_at_disk(context, session, &forward, (size, &keys), report).await?;

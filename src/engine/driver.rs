@@ -416,9 +416,10 @@ impl<'a> Driver<'a> {
     }
 
     async fn build(&mut self) -> Result<(), Halt> {
-        let alter = Alter::parse(&self.change.statement).map_err(|e| {
-            Trouble::Severed(Told::new(format!("the journaled statement cannot be read: {e}")))
-        })?;
+        let alter =
+            Alter::parse_in(&self.change.statement, self.change.options.sql_mode.as_ref()).map_err(|e| {
+                Trouble::Severed(Told::new(format!("the journaled statement cannot be read: {e}")))
+            })?;
         let name = self.change.new_shadow();
         // A definition has no transaction to look at the fence in; an open one beside it holds a takeover off.
         self.session.run("START TRANSACTION").await?;

@@ -98,11 +98,12 @@ impl Driver<'_> {
             self.tell(Notice::SwapMissed { kind: Kind::Alter, why, blockers: long, again_in_s });
             return Ok(None);
         }
-        let alter = Alter::parse(&self.change.statement).map_err(|e| {
-            Trouble::Definite(Told::new(format!("the journaled statement cannot be read: {e}")))
-        })?;
+        let alter =
+            Alter::parse_in(&self.change.statement, self.change.options.sql_mode.as_ref()).map_err(|e| {
+                Trouble::Definite(Told::new(format!("the journaled statement cannot be read: {e}")))
+            })?;
         // The operator's words mean what they mean in their client.
-        let mut plain = Session::operator(&self.job.server).await?;
+        let mut plain = Session::operator(&self.job.server, alter.sql_mode.as_ref()).await?;
         plain.run(&format!("SET SESSION lock_wait_timeout = {patience}")).await?;
         self.session.run("START TRANSACTION").await?;
         self.ownership.fence.share_at("in_place.share", &mut self.session).await?;

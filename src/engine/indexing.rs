@@ -131,7 +131,7 @@ impl Line {
         guard.run(&format!("SET SESSION wait_timeout = {UNSEEN_MAX_S}")).await?;
         guard.run("START TRANSACTION").await?;
         self.fence.share_at("indexes.share", &mut guard).await?;
-        let mut builder = Session::open(&self.server).await?;
+        let mut builder = Session::writer(&self.server, &self.change.options.meaning).await?;
         let bytes = inspect::bytes(&mut builder, &self.sides.live.name).await?;
         let means = Means::of(&self.server, &mut builder, bytes).await?;
         tracing::info!(?means, indexes = self.sides.missing.len(), "building indexes");

@@ -21,7 +21,7 @@ use crate::lifecycle::notice::Notice;
 use crate::lifecycle::retention::shortage;
 use crate::mysql::apply::{Applier, Form};
 use crate::mysql::binlog::stream::{self, Reader};
-use crate::mysql::{copy, indexes, readers, retention};
+use crate::mysql::{copy, indexes, readers, retention, server_settings};
 use crate::rows::compaction::Compaction;
 use crate::rows::coverage::Coverage;
 use crate::rows::gtid_set::{GtidSet, Source};
@@ -180,6 +180,7 @@ impl Line {
         let mut control = Session::open(server).await?;
         complete_outdating(server, &mut control, change, ownership.fence).await?;
         let sides = Sides::look(&mut control, change).await?;
+        as_it_began(&mut control, change).await?;
         let position = store::position(&mut control, change.id).await?;
         let coverage = store::coverage(&mut control, change.id).await?;
         let copied = store::rows_copied(&mut control, change.id).await?;
@@ -343,5 +344,16 @@ impl Line {
     pub async fn behind(&mut self) -> Result<u64, Trouble> {
         let event = u64::from(self.reader.event_time());
         Ok(if event == 0 { 0 } else { store::now_s(&mut self.control).await?.saturating_sub(event) })
+    }
+}
+
+/// The values of expressions are those of the server's settings when the change began.
+async fn as_it_began(control: &mut Session, change: &Change) -> Result<(), Trouble> {
+    match server_settings::changed(control, &change.options.meaning).await? {
+        None => Ok(()),
+        Some((what, undo)) => Err(Trouble::Stop(Told::new(format!(
+            "{what}, and expressions of {} depend on it; undo that with `{undo}`, or end the change",
+            change.table.plain()
+        )))),
     }
 }

@@ -236,7 +236,7 @@ impl Line {
     ) -> Result<(), Trouble> {
         let mut session = match self.copiers.pop() {
             Some(session) => session,
-            None => copy::session(&self.server).await?,
+            None => copy::session(&self.server, statements.meaning()).await?,
         };
         let (statements, fence) = (Arc::clone(statements), self.fence);
         running.spawn(async move {

@@ -11,6 +11,7 @@ use crate::mysql::swap::Swap;
 use crate::rows::ledger::Ledger;
 use crate::rows::statements::Statements;
 use crate::schema::deferral::{KeyText, deferrable, key_of_line, keys_of};
+use crate::schema::meaning::Meaning;
 use crate::schema::projection::{Mapping, Projection};
 use crate::schema::statement::Alter;
 use crate::schema::table::{Column, Table, TableName};
@@ -29,6 +30,7 @@ pub struct Sides {
     mark: String,
     stream: String,
     retired: TableName,
+    meaning: Meaning,
 }
 
 /// Which schema serves. `None` when there is no shadow: nothing is left of the change, or nothing is there yet.
@@ -69,7 +71,7 @@ impl Sides {
             missing = left_off(change, serving, create, new);
             same_definition(&without(create, &missing), &new.name, &new.create)?;
         }
-        let alter = Alter::parse(&change.statement)
+        let alter = Alter::parse_in(&change.statement, change.options.sql_mode.as_ref())
             .map_err(|e| Trouble::Stop(Told::new(format!("the journaled statement cannot be read: {e}"))))?;
         let mapping = Mapping::between(old, new, &alter).map_err(|reasons| {
             let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
@@ -84,6 +86,7 @@ impl Sides {
             mapping,
             mark: mark(change.id),
             stream: change.stream_table(),
+            meaning: change.options.meaning.clone(),
             retired: match serving {
                 Serving::Old => change.old_shadow(),
                 Serving::New => change.new_shadow(),
@@ -109,7 +112,8 @@ impl Sides {
             Serving::Old => self.mapping.forward(),
             Serving::New => self.mapping.inverse(),
         };
-        Statements::new(projection, self.live.name.clone(), self.shadow.name.clone())
+        let statements = Statements::new(projection, self.live.name.clone(), self.shadow.name.clone());
+        statements.meaning_of(&self.meaning)
     }
 
     /// What the old schema cannot hold of the rows that the new one serves.
@@ -118,7 +122,8 @@ impl Sides {
             Serving::Old => (&self.live, &self.shadow),
             Serving::New => (&self.shadow, &self.live),
         };
-        let inverse = Statements::new(self.mapping.inverse(), new.name.clone(), old.name.clone());
+        let inverse = Statements::new(self.mapping.inverse(), new.name.clone(), old.name.clone())
+            .meaning_of(&self.meaning);
         Ledger::new(change, inverse)
     }
 

@@ -160,7 +160,8 @@ impl Driver<'_> {
     async fn create_twin(&mut self) -> Result<String, Halt> {
         let unreadable =
             || Trouble::Definite(Told::new("the journaled statement cannot be read as a CREATE TABLE"));
-        let (whole, refusals) = Whole::read(&self.change.statement).ok_or_else(unreadable)?;
+        let (whole, refusals) = Whole::read_in(&self.change.statement, self.change.options.sql_mode.as_ref())
+            .ok_or_else(unreadable)?;
         if let Some(refusal) = refusals.into_iter().next() {
             return Err(Trouble::Definite(Told::new(refusal)).into());
         }

@@ -8,6 +8,8 @@ use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::throttle::limits::Limits;
 use crate::lifecycle::verification::{Finding, Outcome, Verification};
 use crate::schema::kind::Kind;
+use crate::schema::meaning::Meaning;
+use crate::schema::sql_mode::SqlMode;
 use crate::schema::table::TableName;
 use crate::session::{number, text};
 
@@ -50,6 +52,12 @@ pub struct Options {
     /// What the account cannot see is taken for absent: triggers, and foreign keys of other schemas.
     #[serde(default)]
     pub allow_unseen: bool,
+    /// In which the statement was read, and is run. Rows of earlier versions do not have it: the server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sql_mode: Option<SqlMode>,
+    /// How its sessions write, so that the expressions of its tables come to what they should.
+    #[serde(default)]
+    pub meaning: Meaning,
     /// Can be changed while the change is driven.
     #[serde(default)]
     pub limits: Limits,
@@ -103,6 +111,8 @@ impl Default for Options {
             cutover_now: false,
             accept_short_reads: false,
             allow_unseen: false,
+            sql_mode: None,
+            meaning: Meaning::default(),
             limits: Limits::default(),
         }
     }

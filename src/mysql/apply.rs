@@ -105,7 +105,7 @@ impl Applier {
         ledger: Ledger,
         keeping: bool,
     ) -> Result<Self, SqlError> {
-        let mut session = Session::open(server).await?;
+        let mut session = Session::writer(server, statements.meaning()).await?;
         // A key that someone lets point at the shadow, or that followed it there, must not pass on what is deleted and
         // inserted again here, nor refuse it. Nothing is lost by it: the shadow has no keys of its own, and what a key
         // of the live table refuses or passes on has happened by the time that its rows are in the binlog.
@@ -172,8 +172,8 @@ impl Applier {
             return Ok(());
         }
         match form {
-            Form::Update => {}
-            Form::Rebuild => return self.write(plan, net, frontier, form).await,
+            Form::Update if !self.statements.meaning().rebuilds() => {}
+            Form::Update | Form::Rebuild => return self.write(plan, net, frontier, Form::Rebuild).await,
             Form::Park => return self.write_or_park(plan, net).await,
         }
         self.session.run_at("window.savepoint", "SAVEPOINT before_part").await?;

@@ -8,6 +8,7 @@ use crate::journal::store;
 use crate::rows::coverage::Copied;
 use crate::rows::key_range::Bound;
 use crate::rows::statements::Statements;
+use crate::schema::meaning::Meaning;
 use crate::session::{Session, SqlError, text};
 use crate::settings::Server;
 
@@ -38,8 +39,8 @@ pub async fn boundary(
 }
 
 /// A session that copies. As the applier's, it writes the shadow without regard to foreign keys that point at it.
-pub async fn session(server: &Server) -> Result<Session, SqlError> {
-    let mut session = Session::open(server).await?;
+pub async fn session(server: &Server, meaning: &Meaning) -> Result<Session, SqlError> {
+    let mut session = Session::writer(server, meaning).await?;
     session.run("SET SESSION foreign_key_checks = 0").await?;
     Ok(session)
 }

@@ -16,6 +16,7 @@ pub mod preflight;
 pub mod readers;
 pub mod retention;
 pub mod sample;
+pub mod server_settings;
 pub mod shadow;
 pub mod statistics;
 pub mod swap;

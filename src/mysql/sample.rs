@@ -56,7 +56,7 @@ pub async fn copied(
     let Some(literals) = key_literals(forward, "d") else { return Ok(Sample::default()) };
     let mut workers = Vec::new();
     for _ in 0..threads {
-        let mut worker = Session::open(server).await?;
+        let mut worker = Session::writer(server, forward.meaning()).await?;
         // Two sessions that meet in a duplicate do not wait for each other for long.
         worker.run("SET SESSION innodb_lock_wait_timeout = 1").await?;
         worker.run("START TRANSACTION").await?;

@@ -18,12 +18,12 @@ pub async fn build(
     shadow: &TableName,
     alter: &Alter,
 ) -> Result<(), SqlError> {
-    let mut session = Session::operator(server).await?;
+    let mut session = Session::operator(server, alter.sql_mode.as_ref()).await?;
     session.run_at("shadow.clear", &format!("DROP TABLE IF EXISTS {shadow}")).await?;
     session.run_at("shadow.create", &format!("CREATE TABLE {shadow} LIKE {live}")).await?;
     let specs = match alter.constraints.is_empty() {
         true => alter.specs.clone(),
-        false => alter.specs_with(&renamed_checks(&mut session, live, shadow).await?),
+        false => alter.specs_with(&renamed_checks(server, live, shadow).await?),
     };
     session.run_at("shadow.alter", &format!("ALTER TABLE {shadow} {specs}")).await?;
     Ok(())
@@ -33,7 +33,7 @@ pub async fn build(
 ///
 /// A table that already has the name is dropped, as above: nobody has written to it.
 pub async fn create(server: &Server, table: &TableName, whole: &Whole) -> Result<(), SqlError> {
-    let mut session = Session::operator(server).await?;
+    let mut session = Session::operator(server, whole.sql_mode.as_ref()).await?;
     session.run(&format!("USE {}", quote(&table.schema))).await?;
     session.run_at("shadow.clear", &format!("DROP TABLE IF EXISTS {table}")).await?;
     session.run_at("shadow.create", &whole.naming(table)).await.map(|_| ())
@@ -42,10 +42,12 @@ pub async fn create(server: &Server, table: &TableName, whole: &Whole) -> Result
 /// CHECK constraints have names that are unique in their schema, so LIKE names those of the shadow anew: it numbers
 /// them in the order in which SHOW CREATE TABLE lists them.
 async fn renamed_checks(
-    session: &mut Session,
+    server: &Server,
     live: &TableName,
     shadow: &TableName,
 ) -> Result<Vec<(String, String)>, SqlError> {
+    // In the form in which it is read, whatever the operator's sql_mode.
+    let mut session = Session::open(server).await?;
     let row = session.first(&format!("SHOW CREATE TABLE {live}")).await?;
     let names = check_names(&row.and_then(|row| text(&row, 1)).unwrap_or_default());
     let numbered = names.into_iter().enumerate();

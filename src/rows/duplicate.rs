@@ -11,7 +11,7 @@
 
 use super::key_range::{self, Bound, Frontier};
 use super::ledger::shown;
-use super::statements::{STAGING_MODE, Staging, Statements};
+use super::statements::{Staging, Statements};
 use crate::schema::table::{Column, Key, Table, quote, same_name};
 
 /// A temporary table of the shadow's definition.
@@ -76,7 +76,8 @@ impl Statements {
             columns.iter().zip(key).map(|(c, k)| format!("{c} = {k}")).collect::<Vec<_>>().join(" AND ")
         };
         format!(
-            "INSERT {STAGING_MODE} INTO {} ({}) SELECT {} FROM {} WHERE ({}) OR ({})",
+            "INSERT {} INTO {} ({}) SELECT {} FROM {} WHERE ({}) OR ({})",
+            self.as_it_is(),
             Staging::Delta.name(),
             names.join(", "),
             names.iter().map(|name| format!("d.{name}")).collect::<Vec<_>>().join(", "),

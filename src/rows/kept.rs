@@ -8,7 +8,7 @@
 //! written over, and put back afterwards.
 
 use super::ledger::same;
-use super::statements::{LENIENT, Staging, Statements, define};
+use super::statements::{Staging, Statements, define};
 use crate::schema::conversion::{self, Manner};
 use crate::schema::projection::Mapped;
 use crate::schema::table::{Column, quote};
@@ -86,7 +86,8 @@ impl Statements {
             values.extend([stored, back]);
         }
         format!(
-            "INSERT {LENIENT} INTO {KEPT} ({}) SELECT {} FROM {from}",
+            "INSERT {} INTO {KEPT} ({}) SELECT {} FROM {from}",
+            self.lenient(),
             names.join(", "),
             values.join(", ")
         )
@@ -109,7 +110,8 @@ impl Statements {
         let key: Vec<String> =
             self.source_key_columns().iter().enumerate().map(|(i, key)| format!("q.k{i} = {key}")).collect();
         format!(
-            "UPDATE {LENIENT} {KEPT} AS q JOIN {} AS d ON {} SET {}",
+            "UPDATE {} {KEPT} AS q JOIN {} AS d ON {} SET {}",
+            self.lenient(),
             Staging::Delta.name(),
             key.join(" AND "),
             sets.join(", ")

@@ -16,7 +16,7 @@
 //! Statements use the ledger's tables by one alias each, because a swap has to lock every alias.
 
 use super::key_range::Frontier;
-use super::statements::{LENIENT, STAGING_MODE, Staging, Statements, collated, define};
+use super::statements::{Staging, Statements, collated, define};
 use crate::schema::conversion::{self, Manner};
 use crate::schema::projection::Mapped;
 use crate::schema::table::{Column, quote, string_literal};
@@ -302,7 +302,8 @@ impl Ledger {
             values.push(shown(&stored, &mapped.target));
         }
         format!(
-            "INSERT {LENIENT} INTO {BACK} ({}) SELECT {} FROM {} AS d STRAIGHT_JOIN {} ON {}",
+            "INSERT {} INTO {BACK} ({}) SELECT {} FROM {} AS d STRAIGHT_JOIN {} ON {}",
+            self.statements.lenient(),
             names.join(", "),
             values.join(", "),
             Staging::Delta.name(),
@@ -412,7 +413,7 @@ impl Ledger {
         let values: Vec<String> = names.iter().map(|name| format!("d.{name}")).collect();
         format!(
             "INSERT {} INTO {} ({}) SELECT {} FROM {keys} STRAIGHT_JOIN {} ON {} WHERE {which}",
-            STAGING_MODE,
+            self.statements.as_it_is(),
             Staging::Delta.name(),
             names.join(", "),
             values.join(", "),

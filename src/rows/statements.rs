@@ -23,6 +23,7 @@
 
 use super::key_range::{self, Bound, Frontier};
 use crate::schema::conversion;
+use crate::schema::meaning::Meaning;
 use crate::schema::projection::{KeyColumn, Mapped, Projection};
 use crate::schema::table::{Column, TableName, quote};
 
@@ -30,15 +31,13 @@ use crate::schema::table::{Column, TableName, quote};
 /// impossible dates, ENUM index 0.
 pub(super) const STAGING_MODE: &str = "/*+ SET_VAR(sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES') */";
 
-/// A value that does not fit is stored as the nearest one. Only where losses are looked for afterwards.
-pub(super) const LENIENT: &str = "/*+ SET_VAR(sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES') */";
-
 /// The statements of one direction: source rows become rows of `shadow`.
 #[derive(Clone, Debug)]
 pub struct Statements {
     projection: Projection,
     source: TableName,
     pub(super) shadow: TableName,
+    meaning: Meaning,
 }
 
 /// A staging table. They live in the sidecar schema, and are seen by one session only.
@@ -65,7 +64,16 @@ impl Staging {
 
 impl Statements {
     pub fn new(projection: Projection, source: TableName, shadow: TableName) -> Self {
-        Self { projection, source, shadow }
+        Self { projection, source, shadow, meaning: Meaning::default() }
+    }
+
+    /// For sessions that write as this says.
+    pub fn meaning_of(self, meaning: &Meaning) -> Self {
+        Self { meaning: meaning.clone(), ..self }
+    }
+
+    pub fn meaning(&self) -> &Meaning {
+        &self.meaning
     }
 
     /// The table that rows come from.
@@ -82,11 +90,24 @@ impl Statements {
         !self.projection.target_only.is_empty() || self.keeps()
     }
 
+    /// Copies rows of the live table into a staging table, as they are. Without the modes about dates, MySQL copies a date of
+    /// the same type byte by byte, and a TIMESTAMP keeps its instant in every zone.
+    pub(super) fn as_it_is(&self) -> String {
+        format!("/*+ SET_VAR(sql_mode='NO_AUTO_VALUE_ON_ZERO{}') */", self.meaning.opened_with())
+    }
+
+    /// A value that does not fit is stored as the nearest one. Only into tables without expressions: rsc's own.
+    pub(super) fn lenient(&self) -> String {
+        let more = self.meaning.opened_with();
+        format!("/*+ SET_VAR(sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES{more}') */")
+    }
+
     /// How a value is written that may not fit the shadow.
     pub(super) fn mode(&self) -> String {
-        match self.projection.may_lose() {
-            true => format!("{LENIENT} "),
-            false => String::new(),
+        match (self.projection.may_lose(), self.meaning.lenient()) {
+            (true, None) => format!("{} ", self.lenient()),
+            (true, Some(mode)) => format!("/*+ SET_VAR(sql_mode='{mode}') */ "),
+            (false, _) => String::new(),
         }
     }
 

@@ -34,7 +34,7 @@ mod rows;
 
 use self::image::{hash, image, sum};
 use super::key_range::{Bound, between};
-use super::statements::{LENIENT, STAGING_MODE, Statements, define};
+use super::statements::{STAGING_MODE, Statements, define};
 use crate::schema::conversion::{self, Manner};
 use crate::schema::projection::Mapped;
 use crate::schema::table::quote;
@@ -248,7 +248,8 @@ impl Comparison {
         vec![
             format!("DELETE FROM {STAYS}"),
             format!(
-                "INSERT {LENIENT} INTO {STAYS} ({}) SELECT {} FROM {from} STRAIGHT_JOIN {} ON {} WHERE {which}",
+                "INSERT {} INTO {STAYS} ({}) SELECT {} FROM {from} STRAIGHT_JOIN {} ON {} WHERE {which}",
+                self.statements.lenient(),
                 names.join(", "),
                 values.join(", "),
                 self.statements.shadow_by_key(),

@@ -17,7 +17,7 @@ mod zone;
 
 pub use self::ahead::must_fit;
 pub use self::bytes::{as_stored, bytes, of_any_length, same_order};
-use self::family::{Family, family};
+use self::family::{Family, family, fraction};
 pub use self::nearest::{Nearest, nearest};
 pub use self::survival::{fits, keeps_keys_apart, survives};
 use super::table::Column;
@@ -83,7 +83,9 @@ fn one_way(from: &Column, to: &Column) -> Option<&'static str> {
 }
 
 /// The SQL that yields, from a value of `from`, what an assignment to `to` stores as a native ALTER does. `value` is
-/// the qualified source column. The session's `time_zone` must be `+00:00`.
+/// the qualified source column. The session's `time_zone` is UTC or the server's.
+///
+/// A CHAR is padded where a server with PAD_CHAR_TO_FULL_LENGTH pads it, which rsc's own sessions do not.
 pub fn expression(from: &Column, to: &Column, manner: Manner, value: &str) -> String {
     let converted = if same_type(from, to) { value.to_owned() } else { converted(from, to, manner, value) };
     match (manner, family(to)) {
@@ -105,7 +107,22 @@ fn converted(from: &Column, to: &Column, manner: Manner, value: &str) -> String 
     }
 }
 
+/// A CHAR as the server hands it to an ALTER.
+fn padded(from: &Column, to: &Column, value: &str) -> Option<String> {
+    (from.data_type == "char" && to.data_type != "char" && from.charset.is_some()).then(|| {
+        let length = family::numbers(from).first().copied().unwrap_or(1);
+        format!(
+            "IF(FIND_IN_SET('PAD_CHAR_TO_FULL_LENGTH', @@GLOBAL.sql_mode), RPAD({value}, {length}, ' '), {value})"
+        )
+    })
+}
+
 fn unguarded(from: &Column, to: &Column, manner: Manner, value: &str) -> String {
+    let padded = padded(from, to, value);
+    by_family(from, to, manner, padded.as_deref().unwrap_or(value))
+}
+
+fn by_family(from: &Column, to: &Column, manner: Manner, value: &str) -> String {
     use Family::*;
     match (family(from), family(to)) {
         (Timestamp, DateTime | Date) => zone::local(from, value),
@@ -158,6 +175,25 @@ pub fn implicit_default(column: &Column) -> Option<&'static str> {
         Family::Labels if column.data_type == "enum" => "1",
         Family::Labels => "''",
         Family::Spatial | Family::Vector | Family::Unknown => return None,
+    })
+}
+
+/// What a DATETIME whose default is the time of the statement takes: the time of the server's clock, whatever the zone of
+/// the session. A TIMESTAMP is the same instant in every zone.
+pub fn local_now(column: &Column) -> Option<&'static str> {
+    let now =
+        column.default.as_deref().is_some_and(|text| text.to_uppercase().starts_with("CURRENT_TIMESTAMP"));
+    if column.data_type != "datetime" || !now {
+        return None;
+    }
+    Some(match fraction(column) {
+        0 => "CONVERT_TZ(UTC_TIMESTAMP(0), '+00:00', @@GLOBAL.time_zone)",
+        1 => "CONVERT_TZ(UTC_TIMESTAMP(1), '+00:00', @@GLOBAL.time_zone)",
+        2 => "CONVERT_TZ(UTC_TIMESTAMP(2), '+00:00', @@GLOBAL.time_zone)",
+        3 => "CONVERT_TZ(UTC_TIMESTAMP(3), '+00:00', @@GLOBAL.time_zone)",
+        4 => "CONVERT_TZ(UTC_TIMESTAMP(4), '+00:00', @@GLOBAL.time_zone)",
+        5 => "CONVERT_TZ(UTC_TIMESTAMP(5), '+00:00', @@GLOBAL.time_zone)",
+        _ => "CONVERT_TZ(UTC_TIMESTAMP(6), '+00:00', @@GLOBAL.time_zone)",
     })
 }
 

@@ -265,7 +265,10 @@ impl Projection {
             .filter(|&(i, column)| !column.generated && !pairs.iter().any(|&(_, t)| t == i))
             .map(|(_, column)| TargetOnly {
                 column: column.clone(),
-                fill: if needs_fill(column) { conversion::implicit_default(column) } else { None },
+                fill: match needs_fill(column) {
+                    true => conversion::implicit_default(column),
+                    false => conversion::local_now(column),
+                },
             })
             .collect();
         let key_columns = key::column_names(key)

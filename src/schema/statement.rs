@@ -19,6 +19,7 @@ use sqlparser::tokenizer::Token;
 
 pub use self::refusal::Refusal;
 use self::words::{Piece, balanced, group_length, pieces, split_at_commas};
+use super::sql_mode::SqlMode;
 use super::table::{TableName, quote, same_name};
 
 /// An ALTER TABLE that may run on a shadow table.
@@ -41,6 +42,8 @@ pub struct Alter {
     pub auto_increment: Option<String>,
     /// Nothing is asked for but to write the table anew: FORCE, or its own ENGINE=InnoDB.
     pub rebuild_only: bool,
+    /// In which it was read, and is to be run; `None`: the server's.
+    pub sql_mode: Option<SqlMode>,
 }
 
 impl Alter {
@@ -53,13 +56,24 @@ impl Alter {
     /// What could be read, and all reasons against the rest: one for each clause that is refused, and left out. Only
     /// without any may the statement be run on a shadow; what is left is good for telling what else is wrong with it.
     pub fn read(text: &str) -> (Self, Vec<Refusal>) {
-        let mut alter = Alter::default();
+        Self::read_in(text, None)
+    }
+
+    /// [`Alter::parse`], as a session with this sql_mode reads it.
+    pub fn parse_in(text: &str, mode: Option<&SqlMode>) -> Result<Self, Refusal> {
+        let (alter, refusals) = Self::read_in(text, mode);
+        refusals.into_iter().next().map_or(Ok(alter), Err)
+    }
+
+    /// [`Alter::read`], as a session with this sql_mode reads it.
+    pub fn read_in(text: &str, mode: Option<&SqlMode>) -> (Self, Vec<Refusal>) {
+        let mut alter = Alter { sql_mode: mode.cloned(), ..Alter::default() };
         let refusals = alter.read_statement(text).unwrap_or_else(|refusal| vec![refusal]);
         (alter, refusals)
     }
 
     fn read_statement(&mut self, text: &str) -> Result<Vec<Refusal>, Refusal> {
-        let (pieces, hidden) = pieces(text)?;
+        let (pieces, hidden) = pieces(text, &self.sql_mode.clone().unwrap_or_default())?;
         let pieces = without_last_semicolons(&pieces);
         if let Some(refusal) = other_statement(pieces).or(hidden) {
             return Err(refusal);

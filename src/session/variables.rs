@@ -7,6 +7,14 @@
 //! `@@GLOBAL`, which is what the server hands to the application. Then one SET gives the pinned ones their value. It names
 //! only variables that this server has: they are asked for once in a process and server.
 //!
+//! # An opened table is shared
+//!
+//! The server resolves the expressions of a table when a session opens it, keeps the opened table, and gives it to whichever
+//! session comes next, the application's too. What is decided then (the digits of a quotient, whether an unsigned difference
+//! may be negative) is that of the session that opened it. So no session of rsc may have another value there, also one that
+//! only reads: these variables are kept in every session, and NO_UNSIGNED_SUBTRACTION is taken from the server in every
+//! sql_mode and every SET_VAR hint.
+//!
 //! Roles stay as the login made them: which privileges there are is looked at, not assumed.
 //!
 //! # Three kinds of sessions
@@ -88,8 +96,9 @@ const fn elsewhere(name: &'static str, rule: Rule, why: &'static str) -> Variabl
 }
 
 /// The sql_mode of rsc's own statements. Days that no calendar has pass, as rows hold some; a value that does not fit fails.
-const OWN_MODE: &str = "CONCAT('STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', \
-    IF(FIND_IN_SET('TIME_TRUNCATE_FRACTIONAL', @@GLOBAL.sql_mode), ',TIME_TRUNCATE_FRACTIONAL', ''))";
+pub const OWN_MODE: &str = "CONCAT('STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', \
+    IF(FIND_IN_SET('TIME_TRUNCATE_FRACTIONAL', @@GLOBAL.sql_mode), ',TIME_TRUNCATE_FRACTIONAL', ''), \
+    IF(FIND_IN_SET('NO_UNSIGNED_SUBTRACTION', @@GLOBAL.sql_mode), ',NO_UNSIGNED_SUBTRACTION', ''))";
 
 const MEMORY: &str = "memory of a statement; how fast, not what";
 const PLAN: &str = "how a statement is executed, not what it returns";
@@ -139,8 +148,8 @@ pub const VARIABLES: &[Variable] = &[
     is("default_storage_engine", Control("InnoDB"), "rsc's own tables are InnoDB; a CREATE TABLE of the operator is what the server makes of it"),
     is("default_table_encryption", Kept, "of a schema that is created"),
     is("default_tmp_storage_engine", Own("InnoDB"), "staging tables are rolled back with their transaction"),
-    is("default_week_format", Control("0"), "WEEK() without a mode in an expression"),
-    is("div_precision_increment", Control("4"), "the digits of a quotient in an expression"),
+    is("default_week_format", Kept, "WEEK() without a mode in an expression"),
+    is("div_precision_increment", Kept, "the digits of a quotient in an expression; also where rsc only reads, as below"),
     is("enable_cascade_triggers", Kept, "what a cascade does is the application's business"),
     is("enable_secondary_engine_statistics", Inert, PLAN),
     is("end_markers_in_json", Inert, "EXPLAIN, which rsc does not use"),
@@ -181,7 +190,7 @@ pub const VARIABLES: &[Variable] = &[
     is("keep_files_on_create", Inert, MYISAM),
     is("last_insert_id", Inert, STATUS),
     is("lc_messages", Pinned("'en_US'"), "rsc reads names of keys, and reasons, out of messages"),
-    is("lc_time_names", Control("'en_US'"), "names of days and months in an expression"),
+    is("lc_time_names", Kept, "names of days and months in an expression"),
     is("lock_wait_timeout", Own("60"), "a statement that waits for a table gives up, and is tried again"),
     is("long_query_time", Inert, LOG),
     is("low_priority_updates", Inert, MYISAM),

@@ -38,6 +38,7 @@ mod ledger_faults;
 mod ledger_random;
 mod long_rows;
 mod lossless_revert;
+mod meaning;
 mod metrics;
 #[cfg(debug_assertions)]
 mod odd_servers;

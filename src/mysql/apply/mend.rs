@@ -42,7 +42,9 @@ impl Applier {
     ) -> Result<bool, RetryError> {
         stage(&mut self.session, comparison, suspects).await?;
         self.session.run("COMMIT").await?;
-        for form in [Form::Update, Form::Rebuild] {
+        let rebuilds = self.statements.meaning().rebuilds();
+        let forms = [Form::Update, Form::Rebuild].into_iter();
+        for form in forms.filter(|form| !rebuilds || *form == Form::Rebuild) {
             match self.mend_as(comparison, form).await {
                 Ok(()) => {
                     // Whatever changes the shadow commits with a row of the sidecar, and the position stays where it is.

@@ -49,19 +49,21 @@ pub(super) fn write_datetime(field: &[u8], digits: u8, out: &mut String) -> Resu
     Ok(())
 }
 
-/// TIMESTAMP(digits): four bytes of seconds since 1970, written in UTC. Second 0 is the zero date.
+/// TIMESTAMP(digits): four bytes of seconds since 1970, written in UTC, with the offset: so it is the same instant in a session
+/// of any zone, also in an hour that a clock shows twice. Second 0 is the zero date, which has no offset.
 pub(super) fn write_timestamp(field: &[u8], digits: u8, out: &mut String) -> Result<(), RowError> {
     let (seconds, fraction) = field.split_at_checked(4).ok_or(WRONG_LENGTH)?;
     if fraction.len() != usize::from(digits.div_ceil(2)) {
         return Err(WRONG_LENGTH);
     }
+    let seconds = big_endian(seconds);
     out.push('\'');
-    match big_endian(seconds) {
+    match seconds {
         0 => out.push_str("0000-00-00 00:00:00"),
         seconds => put_utc(out, seconds),
     }
     put_fraction(out, big_endian(fraction), digits);
-    out.push('\'');
+    out.push_str(if seconds == 0 { "'" } else { "+00:00'" });
     Ok(())
 }
 
@@ -206,10 +208,10 @@ mod tests {
     #[test]
     fn a_timestamp_is_written_in_utc() {
         assert_eq!(text(write_timestamp, &[0, 0, 0, 0], 0), "'0000-00-00 00:00:00'");
-        assert_eq!(text(write_timestamp, &[0, 0, 0, 1, 0, 10], 3), "'1970-01-01 00:00:01.001'");
-        assert_eq!(text(write_timestamp, &[0x7f, 0xff, 0xff, 0xff], 0), "'2038-01-19 03:14:07'");
-        assert_eq!(text(write_timestamp, &1_709_251_199u32.to_be_bytes(), 0), "'2024-02-29 23:59:59'");
-        assert_eq!(text(write_timestamp, &951_868_800u32.to_be_bytes(), 0), "'2000-03-01 00:00:00'");
+        assert_eq!(text(write_timestamp, &[0, 0, 0, 1, 0, 10], 3), "'1970-01-01 00:00:01.001+00:00'");
+        assert_eq!(text(write_timestamp, &[0x7f, 0xff, 0xff, 0xff], 0), "'2038-01-19 03:14:07+00:00'");
+        assert_eq!(text(write_timestamp, &1_709_251_199u32.to_be_bytes(), 0), "'2024-02-29 23:59:59+00:00'");
+        assert_eq!(text(write_timestamp, &951_868_800u32.to_be_bytes(), 0), "'2000-03-01 00:00:00+00:00'");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! TIMESTAMP from and to DATETIME and DATE, as in the server's own time zone.
 //!
-//! A native ALTER runs in the server's time zone; rsc's sessions are in UTC, so that the images of rows mean one
-//! thing. `@@GLOBAL.time_zone` may be `SYSTEM`, an offset or a name, and CONVERT_TZ takes all three.
+//! A native ALTER runs in the server's time zone; rsc's sessions are in UTC, or, where expressions depend on it, in the
+//! server's (`schema/meaning.rs`). `@@GLOBAL.time_zone` may be `SYSTEM`, an offset or a name, and CONVERT_TZ takes all
+//! three. Where both zones are one, it returns its argument, but for a time that the clock leaps over, as below.
 //!
 //! CONVERT_TZ returns its argument, without a word, where the result would be before 1970. A time that the clock
 //! leaps over it takes for the end of the leap, as the server does for such a value when it is not strict. Both are
@@ -17,14 +18,16 @@ const ZONE: &str = "@@GLOBAL.time_zone";
 /// The DATETIME that the server's clock showed at a TIMESTAMP.
 pub fn local(from: &Column, value: &str) -> String {
     let fraction = fraction(from);
-    format!("IF({value} = 0, CAST({value} AS DATETIME({fraction})), CONVERT_TZ({value}, '+00:00', {ZONE}))")
+    format!(
+        "IF({value} = 0, CAST({value} AS DATETIME({fraction})), CONVERT_TZ({value}, @@SESSION.time_zone, {ZONE}))"
+    )
 }
 
 /// The TIMESTAMP at which the server's clock showed a DATETIME, which is rounded first.
 pub fn instant(to: &Column, manner: Manner, value: &str) -> String {
     let rounded = format!("CAST({value} AS DATETIME({}))", fraction(to));
-    let utc = format!("CONVERT_TZ({rounded}, {ZONE}, '+00:00')");
-    let back = format!("CONVERT_TZ({utc}, '+00:00', {ZONE})");
+    let utc = format!("CONVERT_TZ({rounded}, {ZONE}, @@SESSION.time_zone)");
+    let back = format!("CONVERT_TZ({utc}, @@SESSION.time_zone, {ZONE})");
     match manner {
         // The text is no time, so the assignment fails, and its error has the text.
         Manner::Strict => format!(

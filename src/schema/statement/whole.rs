@@ -10,6 +10,7 @@ use sqlparser::tokenizer::Token;
 use super::words::{Piece, balanced, group_length, pieces, split_at_commas};
 use super::{Refusal, clause, ends_name, resolve, without_last_semicolons};
 use crate::schema::kind::Kind;
+use crate::schema::sql_mode::SqlMode;
 use crate::schema::table::TableName;
 
 /// A CREATE TABLE or DROP TABLE.
@@ -26,17 +27,25 @@ pub struct Whole {
     text: String,
     /// Where the name of the table stands in it.
     name: Range<usize>,
+    /// In which it was read, and is to be run; `None`: the server's.
+    pub sql_mode: Option<SqlMode>,
 }
 
 impl Whole {
     /// With all reasons against it. `None` if it is not such a statement.
     pub fn read(text: &str) -> Option<(Self, Vec<Refusal>)> {
-        let (all, hidden) = pieces(text).ok()?;
+        Self::read_in(text, None)
+    }
+
+    /// As a session with this sql_mode reads it.
+    pub fn read_in(text: &str, mode: Option<&SqlMode>) -> Option<(Self, Vec<Refusal>)> {
+        let (all, hidden) = pieces(text, &mode.cloned().unwrap_or_default()).ok()?;
         let all = without_last_semicolons(&all);
         let (kind, temporary, rest) = begins(all)?;
         let (first, last) = all.first().zip(all.last())?;
         let text = text[first.start..last.end()].to_owned();
-        let mut whole = Self { kind, lenient: false, schema: None, table: None, text, name: 0..0 };
+        let sql_mode = mode.cloned();
+        let mut whole = Self { kind, lenient: false, schema: None, table: None, text, name: 0..0, sql_mode };
         let mut refusals: Vec<Refusal> = hidden.into_iter().collect();
         if temporary {
             refusals.push(Refusal::Temporary);

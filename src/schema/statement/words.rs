@@ -6,41 +6,47 @@ use sqlparser::dialect::{Dialect, MySqlDialect};
 use sqlparser::tokenizer::{Location, Token, Tokenizer, Whitespace};
 
 use super::refusal::Refusal;
+use crate::schema::sql_mode::SqlMode;
 
 /// MySQL's dialect without the expansion of `/*! … */`: sqlparser 0.63 puts the tokens inside at wrong places in
 /// the text. They arrive as comments, and are refused by name.
 ///
-/// The session that runs the text must not have NO_BACKSLASH_ESCAPES: `'it\'s'` is read here as one string.
+/// Two words of the sql_mode in which the text will run decide where it is to be cut: with ANSI_QUOTES `"a\"` is a name, and with
+/// NO_BACKSLASH_ESCAPES `'x\'` is a whole string.
 #[derive(Debug)]
-struct Words(MySqlDialect);
+struct Words {
+    mysql: MySqlDialect,
+    ansi_quotes: bool,
+    no_backslash_escapes: bool,
+}
 
 impl Dialect for Words {
     fn dialect(&self) -> TypeId {
-        self.0.dialect()
+        self.mysql.dialect()
     }
 
     fn is_identifier_start(&self, ch: char) -> bool {
-        self.0.is_identifier_start(ch)
+        self.mysql.is_identifier_start(ch)
     }
 
     fn is_identifier_part(&self, ch: char) -> bool {
-        self.0.is_identifier_part(ch)
+        self.mysql.is_identifier_part(ch)
     }
 
     fn is_delimited_identifier_start(&self, ch: char) -> bool {
-        self.0.is_delimited_identifier_start(ch)
+        self.mysql.is_delimited_identifier_start(ch) || (self.ansi_quotes && ch == '"')
     }
 
     fn supports_string_literal_backslash_escape(&self) -> bool {
-        self.0.supports_string_literal_backslash_escape()
+        !self.no_backslash_escapes
     }
 
     fn supports_numeric_prefix(&self) -> bool {
-        self.0.supports_numeric_prefix()
+        self.mysql.supports_numeric_prefix()
     }
 
     fn requires_single_line_comment_whitespace(&self) -> bool {
-        self.0.requires_single_line_comment_whitespace()
+        self.mysql.requires_single_line_comment_whitespace()
     }
 }
 
@@ -106,8 +112,12 @@ impl Piece<'_> {
 /// The text without white space and comments.
 ///
 /// Apart from them, why it cannot be read so: the first comment that the server does not take for one.
-pub fn pieces(text: &str) -> Result<(Vec<Piece<'_>>, Option<Refusal>), Refusal> {
-    let dialect = Words(MySqlDialect {});
+pub fn pieces<'a>(text: &'a str, mode: &SqlMode) -> Result<(Vec<Piece<'a>>, Option<Refusal>), Refusal> {
+    let dialect = Words {
+        mysql: MySqlDialect {},
+        ansi_quotes: mode.has("ANSI_QUOTES"),
+        no_backslash_escapes: mode.has("NO_BACKSLASH_ESCAPES"),
+    };
     let tokens = Tokenizer::new(&dialect, text).tokenize_with_location().map_err(Refusal::Unterminated)?;
     let mut cursor = Cursor { text, byte: 0, at: Location::new(1, 1) };
     let mut pieces = Vec::with_capacity(tokens.len());
