@@ -70,8 +70,8 @@ pub struct Agent {
     pub stop: watch::Receiver<bool>,
     /// End when no change needs an agent any more.
     pub until_idle: bool,
-    /// The tables of each change are compared so often.
-    pub verify_every: Option<Duration>,
+    /// The tables of each change are compared in the background: a pass begins so long after the one before.
+    pub verify_every: Duration,
 }
 
 /// Whether an agent is connected to this server.

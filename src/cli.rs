@@ -272,9 +272,9 @@ pub struct Migrate {
     /// Take what the account cannot see (triggers without TRIGGER, foreign keys of other schemas without PROCESS) for absent
     #[arg(long, conflicts_with = "resume")]
     pub allow_unseen: bool,
-    /// With --agent stay: compare the two tables so often
-    #[arg(long, value_name = "DURATION", value_parser = whole_seconds)]
-    pub verify_every: Option<Duration>,
+    /// With --agent stay: after a comparison of the two tables in the background, begin the next so long later; 0 for none
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = period)]
+    pub verify_every: Duration,
     /// Build indexes after the copy, which is several times faster: `auto` (when no replica is connected, for it would be
     /// busy with that one statement for as long), `always` or `never`
     #[arg(long, value_enum, default_value_t = Defer::Auto, conflicts_with = "resume")]
@@ -455,9 +455,9 @@ pub struct AgentOptions {
     /// End when no change needs an agent any more
     #[arg(long)]
     pub until_idle: bool,
-    /// Compare the two tables of every change so often
-    #[arg(long, value_name = "DURATION", value_parser = whole_seconds)]
-    pub verify_every: Option<Duration>,
+    /// After a comparison of the two tables of a change in the background, begin the next so long later; 0 for none
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = period)]
+    pub verify_every: Duration,
     /// For an agent that another rsc starts: the first line of stdin is the password
     #[arg(long, hide = true)]
     pub password_from_stdin: bool,
@@ -477,10 +477,10 @@ pub struct Revert {
     #[arg(long, conflicts_with_all = ["accept_parked", "compensate"])]
     pub refuse_losses: bool,
     #[command(flatten)]
-    pub going_past: GoingPast,
+    pub despite: Despite,
     /// Undo a change of --strategy instant, which has kept no old table: runs the statement that gives the old definition
     /// back as an online change, and says first what that loses
-    #[arg(long, conflicts_with = "accept_parked")]
+    #[arg(long, conflicts_with_all = ["accept_parked", "accept_differences"])]
     pub compensate: bool,
     /// With --compensate: who keeps the stream of that change, as in `rsc migrate`
     #[arg(long, value_enum, default_value_t = Agent::Auto)]
@@ -500,7 +500,23 @@ pub struct GoingPast {
 
 impl GoingPast {
     pub fn consents(self) -> Consents {
-        Consents { short_reads: self.accept_short_reads }
+        Consents { short_reads: self.accept_short_reads, ..Consents::default() }
+    }
+}
+
+/// What the tables are swapped in spite of.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Despite {
+    /// Swap though the last verification found that the two tables differ; what it found becomes what is live
+    #[arg(long)]
+    pub accept_differences: bool,
+    #[command(flatten)]
+    pub going_past: GoingPast,
+}
+
+impl Despite {
+    pub fn consents(self) -> Consents {
+        Consents { differences: self.accept_differences, ..self.going_past.consents() }
     }
 }
 
@@ -511,7 +527,7 @@ pub struct SwapNow {
     #[command(flatten)]
     pub drive: Drive,
     #[command(flatten)]
-    pub going_past: GoingPast,
+    pub despite: Despite,
 }
 
 /// A command that drives a change if nobody else does.
@@ -617,6 +633,14 @@ fn interval(text: &str) -> Result<Duration, String> {
     let least = Duration::from_millis(100);
     let duration = span(text)?;
     if duration < least { Err("must be at least 100ms".into()) } else { Ok(duration) }
+}
+
+/// In whole seconds; `0` is never.
+fn period(text: &str) -> Result<Duration, String> {
+    match text {
+        "0" => Ok(Duration::ZERO),
+        text => whole_seconds(text),
+    }
 }
 
 fn whole_seconds(text: &str) -> Result<Duration, String> {

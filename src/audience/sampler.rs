@@ -75,6 +75,7 @@ async fn look_at(
         }
         _ => None,
     };
+    let differs = verification::known_difference(session, id).await?;
     let signs = Signs {
         kind: change.options.kind,
         serving: Some(serving),
@@ -91,6 +92,7 @@ async fn look_at(
         window_over: change.window_over,
         parked: ledger.parked,
         losses: ledger.losses,
+        differs,
         in_place: change.options.in_place.is_some(),
     };
     let verdict = verdict(&signs);

@@ -20,7 +20,8 @@ use crate::settings::given::{Given, Mistake, Origin, Value};
 use crate::settings::{option_file, rsc_toml};
 
 /// Belongs to one run: what is to be done, to what, or with which file.
-const OF_ONE_RUN: [&str; 15] = [
+const OF_ONE_RUN: [&str; 16] = [
+    "accept-differences",
     "accept-parked",
     "accept-short-reads",
     "alter",

@@ -28,6 +28,11 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(store::REQUEST_LIVES_S
 
 pub async fn run(context: &Context, id: u64, verb: Verb, consents: Consents) -> Result<(), Error> {
     let (mut session, change) = context.change(id).await?;
+    // Before the first swap a change that differs waits where it stands, and goes on from there.
+    let verb = match (verb, change.state) {
+        (Verb::Cutover, State::CatchingUp) if consents.differences && change.reason.is_some() => Verb::Resume,
+        _ => verb,
+    };
     if let (Verb::Revert | Verb::RevertAcceptingParked | Verb::RevertRefusingLosses, Some(no)) =
         (verb, compensate::instead(&change))
     {

@@ -14,8 +14,8 @@ use crate::journal::{fence, sample, throttle, verification};
 use crate::lifecycle;
 use crate::lifecycle::retention::Shortage;
 use crate::lifecycle::sample::Activity;
-use crate::lifecycle::state::State;
-use crate::lifecycle::verdict::{Signs, verdict};
+use crate::lifecycle::state::{Serving, State};
+use crate::lifecycle::verdict::{Signs, Verdict, verdict};
 use crate::mysql::binlog::stream;
 use crate::mysql::losses::{self, Totals};
 use crate::mysql::{retention, swap};
@@ -50,32 +50,11 @@ impl Facts {
         let now_ms = store::now_ms(session).await.map_err(sql_error)?;
         let owner = fence::owner(session, id).await.map_err(sql_error)?;
         let rows_copied = store::rows_copied(session, id).await.map_err(sql_error)?;
-        let (serving, hidden) = match change.state.ended() {
-            true => (None, None),
-            false => match sides::serving(session, &change).await {
-                Ok(serving) => (serving, None),
-                Err(Trouble::Denied(why)) => {
-                    let grant = super::grant_to_see(session, &change).await?;
-                    (None, Some(format!("{why}: {grant}")))
-                }
-                Err(trouble) => return Err(Error::Unexpected(Told::new(format!("{trouble:?}")))),
-            },
-        };
         let owner_alive = owner.as_ref().is_some_and(|o| o.alive);
-        // A planned change has no position yet, and perhaps not even its stream table.
-        let no_journal = change.state.ended() || change.state == State::Planned;
-        let whole = change.options.kind.whole();
-        let no_stream = whole || no_journal;
-        let position = match store::position(session, id).await {
-            Ok(position) => Some(position),
-            Err(StoreError::Sql(error)) if error.remedy() == Remedy::NoJournal => None,
-            Err(error) => return Err(store_error(error)),
-        };
-        let binlogs_kept = match &position {
-            Some(position) if !no_stream => binlogs_kept(session, position).await?,
-            _ => no_stream,
-        };
-        let ledger = losses::totals(session, id).await.map_err(sql_error)?;
+        let unseen = unseen::look(&self.server, session, &change, owner_alive).await?;
+        let transactions = unseen.as_ref().map_or(0, |unseen| unseen.transactions);
+        let Standing { serving, no_stream, binlogs_kept, ledger, verdict } =
+            Standing::of(session, &change, owner_alive, transactions).await?;
         let paused_or_left = change.paused || !owner_alive;
         let shortage = match !no_stream && binlogs_kept && paused_or_left && change.state != State::Expired {
             true => self.shortage(session).await?,
@@ -94,47 +73,20 @@ impl Facts {
             Some(Activity::Swapping) => swap::in_the_way(session, &change.table).await,
             _ => Vec::new(),
         };
-        let in_the_way = match (change.state, serving) {
-            (State::Revertible | State::Reverted, Some(serving)) if whole => {
-                let found = engine::whole::in_the_way(session, &change, serving.other()).await;
-                found.map_err(sql_error)?.map(|told| told.what)
-            }
-            (_, Some(serving)) if !whole => {
-                let found = engine::later::seen(session, &change, serving).await;
-                found.map_err(sql_error)?.map(|told| told.whole())
-            }
-            _ => None,
-        };
-        let unseen = unseen::look(&self.server, session, &change, owner_alive).await?;
-        let signs = Signs {
-            kind: change.options.kind,
-            serving,
-            in_the_way,
-            hidden,
-            state: change.state,
-            reason: change.reason.as_deref(),
-            owner_alive,
-            paused: change.paused,
-            unseen: unseen.as_ref().map_or(0, |unseen| unseen.transactions),
-            binlogs_kept,
-            stream_lost: !no_journal && position.is_none(),
-            window_over: change.window_over,
-            parked: ledger.parked,
-            losses: ledger.losses,
-            in_place: change.options.in_place.is_some(),
-        };
         let happening = |(at_ms, kind, detail): (u64, String, String)| Happening {
             at_ms,
             kind,
             detail: serde_json::from_str(&detail).unwrap_or(Value::Null),
         };
         let events = store::events(session, id).await.map_err(sql_error)?;
+        let evidence = verification::evidence(session, id).await.map_err(store_error)?;
+        let differs = evidence.as_ref().is_some_and(|found| found.mismatches() > 0);
         Ok(StatusReport {
             now_ms,
             serving,
-            verdict: verdict(&signs),
             rows_copied,
             ledger,
+            evidence,
             verification: verification::latest(session, id).await.map_err(store_error)?,
             unseen,
             shortage,
@@ -143,7 +95,8 @@ impl Facts {
             events: events.into_iter().map(happening).collect(),
             samples: sample::series(session, id).await.map_err(sql_error)?,
             blockers,
-            next: next(&change, owner_alive, ledger),
+            next: next(&change, owner_alive, ledger, (&verdict, differs)),
+            verdict,
             owner,
             change,
         })
@@ -159,6 +112,88 @@ impl Facts {
         let found = shortage(&self.server, session, self.id).await?;
         self.binlogs = Some((Instant::now(), found));
         Ok(found)
+    }
+}
+
+/// Where a change stands, and what a wish for the other schema would come to.
+pub struct Standing {
+    /// `None`: the tables do not tell.
+    pub serving: Option<Serving>,
+    /// There is nothing that a position would stand for.
+    no_stream: bool,
+    binlogs_kept: bool,
+    ledger: Totals,
+    pub verdict: Verdict,
+}
+
+impl Standing {
+    /// `unseen`: transactions that nobody has looked at.
+    pub async fn of(
+        session: &mut Session,
+        change: &Change,
+        owner_alive: bool,
+        unseen: u64,
+    ) -> Result<Self, Error> {
+        let id = change.id;
+        let (serving, hidden) = match change.state.ended() {
+            true => (None, None),
+            false => match sides::serving(session, change).await {
+                Ok(serving) => (serving, None),
+                Err(Trouble::Denied(why)) => {
+                    let grant = super::grant_to_see(session, change).await?;
+                    (None, Some(format!("{why}: {grant}")))
+                }
+                Err(trouble) => return Err(Error::Unexpected(Told::new(format!("{trouble:?}")))),
+            },
+        };
+        // A planned change has no position yet, and perhaps not even its stream table.
+        let no_journal = change.state.ended() || change.state == State::Planned;
+        let whole = change.options.kind.whole();
+        let no_stream = whole || no_journal;
+        let position = match store::position(session, id).await {
+            Ok(position) => Some(position),
+            Err(StoreError::Sql(error)) if error.remedy() == Remedy::NoJournal => None,
+            Err(error) => return Err(store_error(error)),
+        };
+        let binlogs_kept = match &position {
+            Some(position) if !no_stream => binlogs_kept(session, position).await?,
+            _ => no_stream,
+        };
+        let ledger = losses::totals(session, id).await.map_err(sql_error)?;
+        let in_the_way = match (change.state, serving) {
+            (State::Revertible | State::Reverted, Some(serving)) if whole => {
+                let found = engine::whole::in_the_way(session, change, serving.other()).await;
+                found.map_err(sql_error)?.map(|told| told.what)
+            }
+            (_, Some(serving)) if !whole => {
+                let found = engine::later::seen(session, change, serving).await;
+                found.map_err(sql_error)?.map(|told| told.whole())
+            }
+            _ => None,
+        };
+        let differs = match no_stream {
+            true => None,
+            false => verification::known_difference(session, id).await.map_err(store_error)?,
+        };
+        let verdict = verdict(&Signs {
+            kind: change.options.kind,
+            serving,
+            in_the_way,
+            hidden,
+            state: change.state,
+            reason: change.reason.as_deref(),
+            owner_alive,
+            paused: change.paused,
+            unseen,
+            binlogs_kept,
+            stream_lost: !no_journal && position.is_none(),
+            window_over: change.window_over,
+            parked: ledger.parked,
+            losses: ledger.losses,
+            differs,
+            in_place: change.options.in_place.is_some(),
+        });
+        Ok(Self { serving, no_stream, binlogs_kept, ledger, verdict })
     }
 }
 
@@ -187,8 +222,15 @@ async fn shortage(server: &Server, session: &mut Session, id: u64) -> Result<Opt
 }
 
 /// The commands that make sense now.
-fn next(change: &Change, owner_alive: bool, ledger: Totals) -> Vec<String> {
+/// `differs`: the tables are known to.
+fn next(
+    change: &Change,
+    owner_alive: bool,
+    ledger: Totals,
+    (verdict, differs): (&Verdict, bool),
+) -> Vec<String> {
     let id = change.id;
+    let complete = format!("rsc complete {id}");
     let losses = (ledger != Totals::default()).then(|| format!("rsc losses {id}"));
     let resume = (!owner_alive).then(|| format!("rsc migrate --resume {id}"));
     if change.paused {
@@ -199,17 +241,27 @@ fn next(change: &Change, owner_alive: bool, ledger: Totals) -> Vec<String> {
         let again = resume.unwrap_or_else(|| format!("rsc resume {id}"));
         return vec![format!("rsc verify {id} --repair"), again, format!("rsc cancel {id}")];
     }
+    match (change.state, verdict) {
+        (State::Ready, _) if differs => {
+            return vec![format!("rsc verify {id} --repair"), format!("rsc cancel {id}")];
+        }
+        (State::Revertible | State::Reverted, Verdict::Differs(_)) => {
+            return vec![format!("rsc verify {id} --repair"), complete];
+        }
+        (State::Revertible | State::Reverted, Verdict::Impossible(_)) => return vec![complete],
+        (State::Revertible, Verdict::Blocked(_)) if ledger.parked > 0 && change.reason.is_none() => {
+            let revert = format!("rsc revert {id} --accept-parked");
+            return losses.into_iter().chain([revert, complete]).collect();
+        }
+        _ => {}
+    }
     match change.state {
         State::Planned | State::Copying | State::Indexing | State::CatchingUp | State::CuttingOver => {
             resume.into_iter().chain([format!("rsc cancel {id}")]).collect()
         }
         State::Ready => vec![format!("rsc cutover {id}"), format!("rsc cancel {id}")],
-        State::Revertible => {
-            losses.into_iter().chain([format!("rsc revert {id}"), format!("rsc complete {id}")]).collect()
-        }
-        State::Reverted => {
-            losses.into_iter().chain([format!("rsc reapply {id}"), format!("rsc complete {id}")]).collect()
-        }
+        State::Revertible => losses.into_iter().chain([format!("rsc revert {id}"), complete]).collect(),
+        State::Reverted => losses.into_iter().chain([format!("rsc reapply {id}"), complete]).collect(),
         State::Reverting | State::Reapplying => {
             resume.into_iter().chain([format!("rsc cancel {id}")]).collect()
         }

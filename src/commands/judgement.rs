@@ -6,7 +6,7 @@
 //! refused, the others are tried.
 
 use super::sql_mode::Reading;
-use super::{Context, likeness, sql_error, store_error};
+use super::{Context, likeness, native, sql_error, store_error};
 use crate::engine::sides::definition;
 use crate::error::{Error, Told};
 use crate::journal::store::{self, StoreError};
@@ -309,6 +309,10 @@ async fn look(
         Told::new(misfit.to_string())
             .next("mend the row (there may be more like it), or choose a definition that holds it")
     }));
+    // What is refused already need not be tried on rows.
+    if misfits.is_empty() && reasons.is_empty() {
+        reasons.extend(native::reasons(&context.server, session, (table, &after), &forward, alter).await?);
+    }
     Ok(Seen { after: *after, mapping: Some(mapping), misfits: !misfits.is_empty(), meaning, notes })
 }
 

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
+use super::facts::Standing;
 use super::{Context, sql_error, store_error};
 use crate::cli::ListOptions;
 use crate::engine::{later, sides};
 use crate::error::{Error, Told};
 use crate::journal::record::Change;
 use crate::journal::{fence, sample, store};
+use crate::lifecycle::state::State;
 use crate::mysql::leftover;
 use crate::output::Listed;
 use crate::session::Session;
@@ -25,7 +27,15 @@ pub async fn run(context: &Context, options: &ListOptions) -> Result<(), Error> 
             let owner = fence::owner(&mut session, change.id).await.map_err(sql_error)?;
             let sample = latest.remove(&change.id);
             let in_the_way = in_the_way(&mut session, &change).await?;
-            listed.push(Listed { change, owner, sample, in_the_way });
+            let alive = owner.as_ref().is_some_and(|owner| owner.alive);
+            // A table that someone else made does not keep the others from being listed.
+            let verdict = match may_swap_back(change.state) {
+                true => {
+                    Standing::of(&mut session, &change, alive, 0).await.ok().map(|standing| standing.verdict)
+                }
+                false => None,
+            };
+            listed.push(Listed { change, owner, sample, in_the_way, verdict });
         }
     }
     let now_ms = store::now_ms(&mut session).await.map_err(sql_error)?;
@@ -53,4 +63,9 @@ async fn in_the_way(session: &mut Session, change: &Change) -> Result<Option<Str
         // `rsc status` says what is wrong with them.
         Ok(None) | Err(_) => Ok(None),
     }
+}
+
+/// Of the others the state says it all.
+fn may_swap_back(state: State) -> bool {
+    matches!(state, State::Revertible | State::Reverted)
 }

@@ -54,7 +54,7 @@ async fn drive(
     context: &Context,
     id: u64,
     (ask, consents): (Option<Verb>, Consents),
-    (keeper, verify_every): (Agent, Option<Duration>),
+    (keeper, verify_every): (Agent, Duration),
 ) -> Result<(), Error> {
     let until = if keeper == Agent::Stay { Until::Ended } else { Until::Settled };
     let change = context.drive(Job { verify_every, consents, ..context.job(id, ask, until) }).await?;
@@ -77,7 +77,7 @@ pub async fn anew(context: &Context, statement: &str, keeper: Agent) -> Result<(
     let asked =
         Asked { text: statement, database: None, table: None, allow_unseen: false, reading: &reading };
     match begin(context, asked, Options::default(), Strategy::Online).await? {
-        Some(id) => drive(context, id, (None, Consents::default()), (keeper, None)).await,
+        Some(id) => drive(context, id, (None, Consents::default()), (keeper, Duration::ZERO)).await,
         None => Ok(()),
     }
 }

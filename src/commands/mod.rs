@@ -13,6 +13,7 @@ mod list;
 mod losses;
 mod manual;
 mod migrate;
+mod native;
 mod plan;
 mod report;
 mod set;
@@ -23,6 +24,7 @@ mod verify;
 mod whole;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -81,7 +83,7 @@ async fn obey(context: &Context, command: &Command, database: Option<&str>) -> R
         Command::Plan(plan) => plan::run(context, plan, database).await,
         Command::Migrate(migrate) => migrate::run(context, migrate, database).await,
         Command::Cutover(swap) => {
-            asking::run(context, swap.drive.id, Verb::Cutover, swap.going_past.consents()).await
+            asking::run(context, swap.drive.id, Verb::Cutover, swap.despite.consents()).await
         }
         Command::Revert(revert) if revert.compensate => {
             compensate::run(context, revert.id, revert.agent).await
@@ -92,10 +94,10 @@ async fn obey(context: &Context, command: &Command, database: Option<&str>) -> R
                 (false, true) => Verb::RevertRefusingLosses,
                 (false, false) => Verb::Revert,
             };
-            asking::run(context, revert.id, verb, revert.going_past.consents()).await
+            asking::run(context, revert.id, verb, revert.despite.consents()).await
         }
         Command::Reapply(swap) => {
-            asking::run(context, swap.drive.id, Verb::Reapply, swap.going_past.consents()).await
+            asking::run(context, swap.drive.id, Verb::Reapply, swap.despite.consents()).await
         }
         Command::Complete(id) => asking::run(context, id.id, Verb::Complete, Consents::default()).await,
         Command::Cancel(id) => asking::run(context, id.id, Verb::Cancel, Consents::default()).await,
@@ -165,7 +167,7 @@ impl Context {
             ask,
             consents: Consents::default(),
             until,
-            verify_every: None,
+            verify_every: Duration::ZERO,
             onlooker,
             stop: self.stop.clone(),
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::backoff::Backoff;
+use super::evidence::Background;
 use super::gauges::Gauges;
 use super::halt::{Halt, explain};
 use super::indexing;
@@ -17,6 +18,7 @@ use super::sampling::Sampling;
 use super::sides::{self, Sides};
 use super::swap::{Accepted, Attempt, Go};
 use super::trouble::Trouble;
+use super::verify::Asked;
 use super::{Job, Until};
 use crate::error::{Error, Told};
 use crate::journal::fence::{self, FenceError, Ownership};
@@ -168,7 +170,17 @@ fn noting(verb: Verb, state: State, consents: Consents) -> Note {
     let cutover_now = (verb == Verb::Cutover).then_some(true);
     let swaps = verb.reverts() || matches!(verb, Verb::Cutover | Verb::Reapply);
     let accept_short_reads = (swaps || consents.short_reads).then_some(consents.short_reads);
-    Note { paused, accept_parked, refuse_losses, cutover_now, accept_short_reads, reason, ..Note::default() }
+    let accept_differences = (swaps || consents.differences).then_some(consents.differences);
+    Note {
+        paused,
+        accept_parked,
+        refuse_losses,
+        cutover_now,
+        accept_short_reads,
+        accept_differences,
+        reason,
+        ..Note::default()
+    }
 }
 
 fn at_the_end(change: Change, ask: Option<Verb>) -> Result<Change, Halt> {
@@ -196,8 +208,8 @@ pub(super) struct Driver<'a> {
     verifying: bool,
     /// The tables have been found equal by this process, before the first swap.
     verified: bool,
-    /// When to verify without being asked.
-    verify_at: Option<Instant>,
+    /// The comparison that goes on while the stream is kept.
+    pub(super) background: Background,
     /// Since the first attempt to swap that missed.
     pub(super) missed: Option<Instant>,
     /// How often the operator wanted replicas to be looked for anew.
@@ -238,7 +250,8 @@ impl<'a> Driver<'a> {
         ownership: Ownership,
         change: Change,
     ) -> Self {
-        let (wanted, verifying, verified, verify_at) = (None, false, false, None);
+        let (wanted, verifying, verified) = (None, false, false);
+        let background = Background::new(job);
         let (missed, anew, watch) = (None, 0, Watch::default());
         Self {
             job,
@@ -249,7 +262,7 @@ impl<'a> Driver<'a> {
             wanted,
             verifying,
             verified,
-            verify_at,
+            background,
             missed,
             anew,
             watch,
@@ -265,11 +278,7 @@ impl<'a> Driver<'a> {
         self.look().await?;
         // Whoever made them is gone.
         verification::give_up(&mut self.session, self.ownership.fence).await?;
-        if let Some(every) = self.job.verify_every {
-            let ago = verification::ended_ago_s(&mut self.session, self.change.id).await?;
-            let ago = ago.map_or(Duration::ZERO, |s| Duration::try_from_secs_f64(s).unwrap_or_default());
-            self.verify_at = Some(Instant::now() + every.saturating_sub(ago));
-        }
+        self.plan_background().await?;
         if let Some(verb) = *ask {
             let wanted = Wanted::by(verb, None);
             if wanted.is_none() && next(&self.change, &Event::Asked(verb)).is_ok() {
@@ -296,6 +305,11 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
+    /// Whether the wish would have the tables swapped that it finds.
+    pub(super) fn moves(&self, verb: Verb) -> bool {
+        next(&self.change, &Event::Asked(verb)).is_ok_and(|state| state != self.change.state)
+    }
+
     /// Grants an operator's wish, or refuses it.
     async fn wish(&mut self, verb: Verb, consents: Consents) -> Result<(), Halt> {
         if Wanted::by(verb, None).is_some() {
@@ -314,6 +328,7 @@ impl<'a> Driver<'a> {
         }
         next(&self.change, &Event::Asked(verb)).map_err(Halt::Refused)?;
         self.against(verb).await?;
+        self.refuse_differences(verb, consents).await?;
         self.happens(&Event::Asked(verb), noting(verb, self.change.state, consents)).await
     }
 
@@ -471,6 +486,9 @@ impl<'a> Driver<'a> {
         let mut line = Line::open(self.job, &self.change, &self.ownership, self.gauges).await?;
         while !self.done() {
             line.renew(&self.change, self.anew);
+            if self.change.paused || self.wanted.is_some() || !self.follows() {
+                self.end_background(&mut line).await?;
+            }
             let result = match self.change.state {
                 _ if self.change.paused => self.stand_still(&mut line).await,
                 _ if self.wanted.is_some() => self.verify_as_wanted(&mut line).await,
@@ -526,7 +544,7 @@ impl<'a> Driver<'a> {
 
     async fn close_in(&mut self, line: &mut Line) -> Result<(), Halt> {
         line.come_close().await?;
-        if self.change.options.verify && !self.verified {
+        if self.change.options.verify && !self.verified && !self.change.options.accept_differences {
             return self.verify_first(line).await;
         }
         line.carry_statistics().await?;
@@ -572,7 +590,8 @@ impl<'a> Driver<'a> {
     /// Compares the two tables. Ends early if a wish is granted that changes where the change stands.
     async fn verify(&mut self, line: &mut Line, wanted: Wanted) -> Result<(), Halt> {
         let state = self.change.state;
-        let mut pass = line.begin_verification(wanted.repair, wanted.request).await?;
+        let asked = Asked { repair: wanted.repair, request: wanted.request, background: false };
+        let mut pass = line.begin_verification(asked).await?;
         self.verifying = true;
         let result = loop {
             match line.verify(&mut pass).await {
@@ -589,9 +608,7 @@ impl<'a> Driver<'a> {
         let ended = line.end_verification(&mut pass).await;
         result?;
         ended?;
-        if let Some(every) = self.job.verify_every {
-            self.verify_at = Some(Instant::now() + every);
-        }
+        self.background.put_off();
         Ok(())
     }
 
@@ -632,6 +649,7 @@ impl<'a> Driver<'a> {
                     if to == Serving::Old {
                         self.tell_of_losses().await?;
                     }
+                    self.background.begin_soon();
                     line.turn().await?;
                     return Ok(line.rest().await?);
                 }
@@ -731,13 +749,14 @@ impl<'a> Driver<'a> {
                 line.leave().await?;
             }
             line.follow().await?;
-            if self.verify_at.is_some_and(|at| Instant::now() >= at) {
-                return self.verify(line, Wanted::default()).await;
-            }
+            self.verify_in_background(line).await?;
             if checked.elapsed() >= WINDOW_CHECK {
                 checked = Instant::now();
                 self.reload().await?;
-                if self.awaits_window() && self.window_closed().await?.is_none() {
+                if self.awaits_window()
+                    && self.window_closed().await?.is_none()
+                    && self.known_difference().await?.is_none()
+                {
                     return self.happens(&Event::CutoverDue, Note::default()).await;
                 }
                 if self.change.window_over {

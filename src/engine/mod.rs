@@ -12,6 +12,7 @@
 
 mod backoff;
 mod driver;
+mod evidence;
 mod gauges;
 mod halt;
 mod held;
@@ -20,6 +21,7 @@ mod indexing;
 pub mod later;
 mod line;
 mod missing;
+mod oracle;
 mod readers;
 mod rounds;
 mod sampling;
@@ -70,8 +72,9 @@ pub struct Job {
     /// What the wish is to go past.
     pub consents: Consents,
     pub until: Until,
-    /// Once the tables have been swapped, or are ready to be, they are compared so often.
-    pub verify_every: Option<Duration>,
+    /// While the stream is kept, the tables are compared in the background: a pass begins so long after the one before.
+    /// Zero: never.
+    pub verify_every: Duration,
     pub onlooker: Onlooker,
     /// Becomes true when the process is to end. The statement in flight is finished first.
     pub stop: watch::Receiver<bool>,

@@ -11,6 +11,7 @@ use crate::mysql::swap::Swap;
 use crate::rows::ledger::Ledger;
 use crate::rows::statements::Statements;
 use crate::schema::deferral::{KeyText, deferrable, key_of_line, keys_of};
+use crate::schema::generated::Generated;
 use crate::schema::meaning::Meaning;
 use crate::schema::projection::{Mapping, Projection};
 use crate::schema::statement::Alter;
@@ -38,9 +39,8 @@ pub async fn serving(session: &mut Session, change: &Change) -> Result<Option<Se
     if change.options.kind.whole() {
         return whole::serving(session, change).await;
     }
-    let new = inspect::exists(session, &change.new_shadow()).await?;
-    let old = inspect::exists(session, &change.old_shadow()).await?;
-    match (new, old) {
+    // Asked at once: between two questions the tables may be swapped.
+    match inspect::which_exist(session, &change.new_shadow(), &change.old_shadow()).await? {
         (true, false) => Ok(Some(Serving::Old)),
         (false, true) => Ok(Some(Serving::New)),
         (false, false) => Ok(None),
@@ -104,6 +104,15 @@ impl Sides {
     /// The column of the shadow that the server counts up.
     pub fn counting(&self) -> Option<&Column> {
         self.shadow.columns.iter().find(|column| column.auto_increment())
+    }
+
+    /// The columns of the shadow that the server computes.
+    pub fn generated(&self) -> Generated {
+        let pairs: Vec<(&Column, &Column)> = match self.serving {
+            Serving::Old => self.mapping.pairs().collect(),
+            Serving::New => self.mapping.pairs().map(|(old, new)| (new, old)).collect(),
+        };
+        Generated::of(&self.live, &self.shadow, &pairs)
     }
 
     /// From live to shadow.

@@ -83,6 +83,20 @@ impl Touched {
     }
 }
 
+/// Who wants a verification, and of what kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked {
+    pub repair: bool,
+    pub request: Option<u64>,
+    pub background: bool,
+}
+
+impl Asked {
+    fn begun(self) -> verification::Begun {
+        verification::Begun { repair: self.repair, request: self.request, background: self.background }
+    }
+}
+
 /// Whose rows are gone through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
@@ -105,12 +119,25 @@ pub struct Pass {
     /// Whether another process may go on with it, and when the place to go on from was last put on record.
     resumable: bool,
     reached_at: Option<Instant>,
+    /// Rows that differ, as the journal knows it.
+    recorded: usize,
     found: HashSet<(&'static str, String)>,
     /// Rows that could not be written yet: another one of the shadow is in the way.
     stuck: Vec<Suspect>,
 }
 
 impl Pass {
+    /// Whether a row is known to differ by itself.
+    pub(super) fn knows(&self, key: &str) -> bool {
+        let open = |finding: &&Finding| !finding.mended && finding.kind == Kind::Differs;
+        self.result.findings.iter().filter(open).any(|finding| finding.key == key)
+    }
+
+    /// All rows have been compared, or so many differ that the rest does not matter.
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+
     fn piece(&self) -> Piece {
         Piece { lo: self.lo.clone(), hi: None }
     }
@@ -148,9 +175,9 @@ impl Pass {
     }
 
     /// Findings are counted once, however often they are met.
-    fn report(&mut self, suspect: &Suspect) {
+    pub(super) fn report(&mut self, suspect: &Suspect) {
         let finding = &suspect.finding;
-        if self.found.insert((finding.kind.name(), finding.key.clone())) {
+        if self.found.insert(identity(finding)) {
             self.result.findings.push(finding.clone());
         }
     }
@@ -158,7 +185,7 @@ impl Pass {
     /// The row is as it should be now. Not more of those are listed than of others.
     fn mended(&mut self, suspect: &Suspect) {
         let Suspect { finding, .. } = suspect;
-        self.found.remove(&(finding.kind.name(), finding.key.clone()));
+        self.found.remove(&identity(finding));
         let listed = self.result.findings.iter().filter(|other| other.mended).count();
         let same = |other: &Finding| !other.mended && other.kind == finding.kind && other.key == finding.key;
         let Some(place) = self.result.findings.iter().position(same) else { return };
@@ -178,17 +205,29 @@ impl Line {
         let swapped = live || !self.change.state.before_first_swap();
         let parked = swapped.then(|| Parked { table: ledger.parked(), live });
         Comparison::new(self.sides.statements(), parked, swapped)
+            .with_generated(self.sides.generated(), swapped)
+            .with_indexes(&self.sides.shadow)
     }
 
     /// Begins a verification and puts it on record.
-    pub async fn begin_verification(&mut self, repair: bool, request: Option<u64>) -> Result<Pass, Trouble> {
+    pub async fn begin_verification(&mut self, asked: Asked) -> Result<Pass, Trouble> {
         let serving = self.sides.serving;
-        let from = verification::broken_off(&mut self.control, self.change.id).await?;
-        let id = verification::begin(&mut self.control, self.fence, serving, repair, request).await?;
+        let Asked { repair, request, background } = asked;
+        let resumable = match background {
+            true => true,
+            false => request.is_none() && !repair && self.change.state.before_first_swap(),
+        };
+        let from = match resumable {
+            true => verification::broken_off(&mut self.control, &self.change, serving, background).await?,
+            false => None,
+        };
+        let id = verification::begin(&mut self.control, self.fence, serving, &asked.begun()).await?;
         let result = Verification {
             id,
             serving,
             repair,
+            background,
+            native: None,
             outcome: None,
             rows: 0,
             findings: Vec::new(),
@@ -201,7 +240,6 @@ impl Line {
             ended_at: None,
         };
         let pacing = Pacing::new(self.change.options.batch().max(RANGE_TIME_MIN));
-        let resumable = request.is_none() && !repair && self.change.state.before_first_swap();
         let mut pass = Pass {
             result,
             side: Side::Live,
@@ -212,10 +250,11 @@ impl Line {
             spent_s: 0.0,
             resumable,
             reached_at: None,
+            recorded: 0,
             found: HashSet::new(),
             stuck: Vec::new(),
         };
-        if let Some(from) = from.filter(|_| resumable) {
+        if let Some(from) = from {
             pass.go_on(from);
         }
         Ok(pass)
@@ -239,20 +278,12 @@ impl Line {
 
     /// Compares all that is left of a verification.
     pub async fn verify(&mut self, pass: &mut Pass) -> Result<(), Trouble> {
-        let comparison = self.comparison();
-        let ordered = comparison.ordered();
-        let Some(mut examiner) = Examiner::open(&self.server, comparison).await? else {
-            return Err(Trouble::Stop(Told::new("the key has a type that cannot be paged by")));
-        };
+        let mut examiner = self.examiner().await?;
         self.catch_up_with_server().await?;
         while !pass.ended {
             self.leave().await?;
             let began = Instant::now();
-            self.range(&mut examiner, pass, ordered).await?;
-            if let Some(reached) = pass.reached() {
-                verification::reach(&mut self.control, self.fence, pass.result.id, &reached).await?;
-                pass.reached_at = Some(Instant::now());
-            }
+            self.next_range(&mut examiner, pass).await?;
             self.follow_for(self.change.options.limits.rest(began.elapsed())).await?;
             let (rows, estimate) = (pass.result.rows, self.change.rows_estimate.max(self.copied));
             if !pass.ended && pass.began.elapsed() > TOLD_AFTER {
@@ -264,6 +295,42 @@ impl Line {
         let stuck = std::mem::take(&mut pass.stuck);
         if !stuck.is_empty() {
             self.mend(&mut examiner, pass, &stuck).await?;
+        }
+        self.ask_oracle(&mut examiner, pass).await
+    }
+
+    /// The sessions of a verification.
+    pub async fn examiner(&mut self) -> Result<Examiner, Trouble> {
+        let comparison = self.comparison();
+        let examiner = Examiner::open(&self.server, comparison).await?;
+        examiner.ok_or_else(|| Trouble::Stop(Told::new("the key has a type that cannot be paged by")))
+    }
+
+    /// Compares one range of a pass in the background, and returns how long that took. The stream stands where it has caught
+    /// up with the server.
+    pub async fn compare_some(
+        &mut self,
+        examiner: &mut Examiner,
+        pass: &mut Pass,
+    ) -> Result<Duration, Trouble> {
+        self.catch_up_with_server().await?;
+        let began = Instant::now();
+        self.next_range(examiner, pass).await?;
+        Ok(began.elapsed())
+    }
+
+    /// Compares one range, and puts on record what is worth it: a difference at once, how far it has come now and then.
+    pub async fn next_range(&mut self, examiner: &mut Examiner, pass: &mut Pass) -> Result<(), Trouble> {
+        let ordered = examiner.comparison().ordered();
+        self.range(examiner, pass, ordered).await?;
+        let found = pass.result.mismatches();
+        if found != pass.recorded {
+            verification::differs(&mut self.control, self.fence, &pass.result).await?;
+            pass.recorded = found;
+        }
+        if let Some(reached) = pass.reached() {
+            verification::reach(&mut self.control, self.fence, pass.result.id, &reached).await?;
+            pass.reached_at = Some(Instant::now());
         }
         Ok(())
     }
@@ -294,6 +361,9 @@ impl Line {
             self.settle(examiner, pass, &piece, pass.side == Side::Live, pass.side == Side::Shadow).await?;
             if pass.side == Side::Live { examiner.rows(&piece).await? } else { 0 }
         };
+        if ordered || pass.side == Side::Shadow {
+            self.computed(examiner, pass, &piece).await?;
+        }
         pass.result.rows += compared;
         match piece.hi {
             Some(hi) => pass.lo = Some(hi),
@@ -301,6 +371,25 @@ impl Line {
             None => (pass.side, pass.lo) = (Side::Shadow, None),
         }
         pass.ended |= pass.full();
+        Ok(())
+    }
+
+    /// What the server has computed for the rows of a piece. It is held against the shadow's own rows, which stand still, so
+    /// that nothing on its way can be the reason.
+    async fn computed(
+        &mut self,
+        examiner: &mut Examiner,
+        pass: &mut Pass,
+        piece: &Piece,
+    ) -> Result<(), Trouble> {
+        let found = examiner.look_at_computed(piece).await?;
+        self.fence.share(&mut self.control).await?;
+        found.iter().for_each(|suspect| pass.report(suspect));
+        if pass.result.repair && !found.is_empty() {
+            self.mend(examiner, pass, &found).await?;
+            let still = examiner.look_at_computed(piece).await?;
+            still.iter().for_each(|suspect| pass.report(suspect));
+        }
         Ok(())
     }
 
@@ -411,7 +500,7 @@ impl Line {
     }
 
     /// Those that were not touched, and those that were.
-    async fn part(
+    pub(super) async fn part(
         &mut self,
         examiner: &mut Examiner,
         suspects: Vec<Suspect>,
@@ -439,7 +528,7 @@ impl Line {
     }
 
     /// Catches up past all that has been read by now, and returns what the stream brought on the way.
-    async fn brought_since(&mut self, verification: u64) -> Result<Touched, Trouble> {
+    pub(super) async fn brought_since(&mut self, verification: u64) -> Result<Touched, Trouble> {
         verification::mark(&mut self.control, self.fence, verification).await?;
         self.touched = Some(Touched::default());
         let caught_up = self.catch_up_with_server().await;
@@ -481,6 +570,13 @@ impl Line {
         }
         Ok(())
     }
+}
+
+/// What makes two findings one. A row may be missing in several indexes.
+fn identity(finding: &Finding) -> (&'static str, String) {
+    let index = finding.cells.first().filter(|_| finding.kind == Kind::Unindexed);
+    let index = index.map_or(String::new(), |cell| format!(" {}", cell.column));
+    (finding.kind.name(), format!("{}{index}", finding.key))
 }
 
 fn extra(suspect: &Suspect) -> bool {

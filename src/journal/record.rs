@@ -29,6 +29,9 @@ pub struct Options {
     /// A revert does not go on if a value is lost in it.
     #[serde(default)]
     pub refuse_losses: bool,
+    /// The tables are swapped though they are known to differ.
+    #[serde(default)]
+    pub accept_differences: bool,
     /// The swap waits for `rsc cutover`. Rows of earlier versions do not have it.
     #[serde(default)]
     pub postpone_cutover: bool,
@@ -103,6 +106,7 @@ impl Default for Options {
             revert_window_s: 24 * 60 * 60,
             accept_parked: false,
             refuse_losses: false,
+            accept_differences: false,
             postpone_cutover: false,
             defer_indexes: DeferIndexes::Auto,
             copy_threads: None,
@@ -253,6 +257,8 @@ pub fn read_verification(row: &Row) -> Result<Verification, Unreadable> {
         position: text(row, 10).unwrap_or_default(),
         began_at: text(row, 11).unwrap_or_default(),
         ended_at: text(row, 12),
+        background: number(row, 14) == Some(1),
+        native: text(row, 15).map(|native| serde_json::from_str(&native)).transpose().map_err(unreadable)?,
     })
 }
 

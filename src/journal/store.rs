@@ -16,7 +16,7 @@ use crate::schema::table::{Table, TableName, string_literal};
 use crate::session::{Remedy, Session, SqlError, number, text};
 
 /// The version of `tables.sql`.
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 /// The tables of `tables.sql`.
 const TABLES: [&str; 10] =
     ["meta", "change", "owner", "batch", "request", "event", "verify", "sample", "heartbeat", "throttle"];
@@ -226,6 +226,8 @@ pub struct Note {
     pub accept_parked: Option<bool>,
     /// A revert does not go on if a value is lost in it.
     pub refuse_losses: Option<bool>,
+    /// The tables are swapped though they are known to differ.
+    pub accept_differences: Option<bool>,
     /// The first swap is made at once, also outside its windows.
     pub cutover_now: Option<bool>,
     /// The next swap does not wait for readers with an old snapshot.
@@ -281,6 +283,9 @@ async fn save_in_transaction(
     }
     if let Some(refuse) = note.refuse_losses {
         sets.push(format!("options = JSON_SET(options, '$.refuse_losses', CAST('{refuse}' AS JSON))"));
+    }
+    if let Some(accept) = note.accept_differences {
+        sets.push(format!("options = JSON_SET(options, '$.accept_differences', CAST('{accept}' AS JSON))"));
     }
     if let Some(accept) = note.accept_parked {
         sets.push(format!("options = JSON_SET(options, '$.accept_parked', CAST('{accept}' AS JSON))"));

@@ -6,6 +6,9 @@ pub struct Consents {
     /// Transactions whose snapshot is older than the rows of the table that is to become live are not waited for.
     #[serde(default)]
     pub short_reads: bool,
+    /// The two tables are known to differ.
+    #[serde(default)]
+    pub differences: bool,
 }
 
 impl Consents {
@@ -26,7 +29,7 @@ mod tests {
 
     #[test]
     fn a_consent_is_read_as_it_is_written() {
-        let given = Consents { short_reads: true };
+        let given = Consents { short_reads: true, differences: true };
         assert_eq!(Consents::read(given.argument().as_deref()), given);
         assert_eq!(Consents::default().argument(), None);
         assert_eq!(Consents::read(None), Consents::default());

@@ -21,6 +21,8 @@ pub enum Verdict {
     Blocked(String),
     /// Whoever asks may not see the tables.
     Unknown(String),
+    /// The tables are known to differ: the rows, for people.
+    Differs(String),
     /// There is no way back.
     Impossible(&'static str),
     /// The tables have not been swapped yet, or are being swapped.
@@ -53,6 +55,8 @@ pub struct Signs<'a> {
     /// What the old schema cannot hold: rows, and values.
     pub parked: u64,
     pub losses: u64,
+    /// What the last verification found to differ.
+    pub differs: Option<String>,
     /// No second table was ever made.
     pub in_place: bool,
 }
@@ -75,6 +79,9 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
             _ if signs.stream_lost => {
                 Verdict::Impossible("its part of the journal was dropped by someone else")
             }
+            _ if signs.serving.is_none() => {
+                Verdict::Impossible("the table that was kept was dropped or renamed by someone else")
+            }
             _ if !signs.owner_alive && !signs.binlogs_kept => {
                 Verdict::Impossible("the server has purged binlogs that the stream still needed")
             }
@@ -82,6 +89,7 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
             None if signs.in_the_way.is_some() => {
                 Verdict::Blocked(signs.in_the_way.clone().unwrap_or_default())
             }
+            None if let Some(rows) = &signs.differs => Verdict::Differs(rows.clone()),
             None if signs.state == State::Revertible && signs.parked > 0 => Verdict::Blocked(format!(
                 "the old schema cannot hold {}; `rsc losses` tells which",
                 if signs.parked == 1 { "1 row".into() } else { format!("{} rows", signs.parked) }
@@ -151,6 +159,7 @@ impl Verdict {
             Verdict::CatchesUpFirst { .. } => "catching_up",
             Verdict::Blocked(_) => "blocked",
             Verdict::Unknown(_) => "unknown",
+            Verdict::Differs(_) => "differs",
             Verdict::Impossible(_) => "impossible",
             Verdict::NotYet | Verdict::TableNotYet => "not_yet",
         }
@@ -188,6 +197,7 @@ impl fmt::Display for Verdict {
             Verdict::Whole => f.write_str("ready: the table is whole, and needs no stream"),
             Verdict::Blocked(why) => write!(f, "blocked: {why}"),
             Verdict::Unknown(why) => write!(f, "unknown: {why}"),
+            Verdict::Differs(rows) => write!(f, "not ready: the two tables differ: {rows}"),
             Verdict::Impossible(why) => write!(f, "impossible: {why}"),
             Verdict::NotYet => f.write_str("not yet: the tables are still to be swapped"),
             Verdict::TableNotYet => f.write_str("not yet: the table is still to be given its other name"),
@@ -216,6 +226,7 @@ mod tests {
             window_over: false,
             parked: 0,
             losses: 0,
+            differs: None,
             in_place: false,
         };
         assert_eq!(verdict(&signs(true, false)), Verdict::Ready);
@@ -231,5 +242,29 @@ mod tests {
         let whole = |serving| Signs { kind: Kind::Drop, serving, ..signs(false, false) };
         assert_eq!(verdict(&whole(Some(Serving::New))), Verdict::Whole, "it needs neither");
         assert_eq!(verdict(&whole(None)).name(), "impossible", "its table is gone");
+    }
+
+    #[test]
+    fn tables_that_differ_or_are_gone_are_not_ready() {
+        let signs = Signs {
+            kind: Kind::Alter,
+            state: State::Revertible,
+            serving: Some(Serving::New),
+            in_the_way: None,
+            hidden: None,
+            reason: None,
+            owner_alive: true,
+            paused: false,
+            unseen: 0,
+            binlogs_kept: true,
+            stream_lost: false,
+            window_over: false,
+            parked: 0,
+            losses: 0,
+            differs: Some("(7) differs in v".into()),
+            in_place: false,
+        };
+        assert_eq!(verdict(&signs), Verdict::Differs("(7) differs in v".into()));
+        assert_eq!(verdict(&Signs { serving: None, ..signs }).name(), "impossible");
     }
 }

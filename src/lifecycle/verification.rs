@@ -12,6 +12,10 @@ pub enum Kind {
     Extra,
     /// Some values are others.
     Differs,
+    /// Some values are not what a native ALTER makes of the row.
+    Native,
+    /// An index over an expression does not have it where it belongs; `cells` name the indexes.
+    Unindexed,
 }
 
 impl Kind {
@@ -20,6 +24,8 @@ impl Kind {
             Kind::Missing => "missing",
             Kind::Extra => "extra",
             Kind::Differs => "differs",
+            Kind::Native => "native",
+            Kind::Unindexed => "unindexed",
         }
     }
 }
@@ -38,7 +44,7 @@ pub struct Finding {
     pub kind: Kind,
     /// For people.
     pub key: String,
-    /// Empty unless `kind` is [`Kind::Differs`].
+    /// Empty for a row that is missing or extra.
     pub cells: Vec<Cell>,
     /// It is as it should be now.
     pub mended: bool,
@@ -74,6 +80,17 @@ impl Outcome {
 /// After so many rows a verification ends: the table is not what it should be, and a list of them helps nobody.
 pub const FINDINGS_MAX: usize = 1_000;
 
+/// What the operator's own statement, done by the server natively, made of a sample of rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Native {
+    /// Rows that were compared.
+    pub rows: u64,
+    /// Rows that were not, and why, a sentence each.
+    pub left_out: Vec<String>,
+    /// Columns that were not: what they hold depends on the moment, or is a number of a counter.
+    pub excluded: Vec<String>,
+}
+
 /// One verification.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verification {
@@ -82,6 +99,10 @@ pub struct Verification {
     pub serving: Serving,
     /// Findings are mended.
     pub repair: bool,
+    /// Nobody asked for it: it is one of those that are made while the stream is kept.
+    pub background: bool,
+    /// What a native ALTER made of a sample, where it was asked.
+    pub native: Option<Native>,
     /// `None` while it runs, and where its process was lost.
     pub outcome: Option<Outcome>,
     /// Rows of the live table that were compared.
@@ -128,6 +149,12 @@ pub fn named(findings: &[Finding]) -> String {
             Kind::Differs => format!("({}) differs in {}", finding.key, columns.join(", ")),
             Kind::Missing => format!("({}) is missing", finding.key),
             Kind::Extra => format!("({}) is there but should not be", finding.key),
+            Kind::Native => {
+                format!("({}) is not what a native ALTER makes of it, in {}", finding.key, columns.join(", "))
+            }
+            Kind::Unindexed => {
+                format!("({}) is not where it should be in the index {}", finding.key, columns.join(", "))
+            }
         }
     };
     let named: Vec<String> = open.iter().take(NAMED_MAX).map(row).collect();

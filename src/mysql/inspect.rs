@@ -109,6 +109,24 @@ async fn hidden(session: &mut Session, name: &TableName) -> Result<(), SqlError>
     }
 }
 
+/// The same for two tables of one schema, at one moment.
+pub async fn which_exist(
+    session: &mut Session,
+    one: &TableName,
+    other: &TableName,
+) -> Result<(bool, bool), SqlError> {
+    let (a, b) = (string_literal(&one.table), string_literal(&other.table));
+    let row = session
+        .first(&format!(
+            "SELECT COALESCE(SUM(TABLE_NAME = {a}), 0), COALESCE(SUM(TABLE_NAME = {b}), 0) \
+             FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_NAME IN ({a}, {b})",
+            string_literal(&one.schema)
+        ))
+        .await?;
+    let is = |i| row.as_ref().and_then(|row| number(row, i)) == Some(1);
+    Ok((is(0), is(1)))
+}
+
 /// Why there cannot be a table of this name, in the server's words. For one that does not exist.
 pub async fn no_name(session: &mut Session, name: &TableName) -> Result<Option<SqlError>, SqlError> {
     const NO_SUCH_TABLE: u16 = 1146;

@@ -12,6 +12,7 @@ pub mod indexes;
 pub mod inspect;
 pub mod leftover;
 pub mod losses;
+pub mod oracle;
 pub mod preflight;
 pub mod readers;
 pub mod retention;

@@ -21,11 +21,32 @@ pub async fn build(
     let mut session = Session::operator(server, alter.sql_mode.as_ref()).await?;
     session.run_at("shadow.clear", &format!("DROP TABLE IF EXISTS {shadow}")).await?;
     session.run_at("shadow.create", &format!("CREATE TABLE {shadow} LIKE {live}")).await?;
+    run(server, &mut session, live, shadow, alter).await
+}
+
+/// Runs the operator's text on a copy of `live`, with whatever rows it has.
+pub async fn alter(
+    server: &Server,
+    live: &TableName,
+    copy: &TableName,
+    alter: &Alter,
+) -> Result<(), SqlError> {
+    let mut session = Session::operator(server, alter.sql_mode.as_ref()).await?;
+    run(server, &mut session, live, copy, alter).await
+}
+
+async fn run(
+    server: &Server,
+    session: &mut Session,
+    live: &TableName,
+    copy: &TableName,
+    alter: &Alter,
+) -> Result<(), SqlError> {
     let specs = match alter.constraints.is_empty() {
         true => alter.specs.clone(),
-        false => alter.specs_with(&renamed_checks(server, live, shadow).await?),
+        false => alter.specs_with(&renamed_checks(server, live, copy).await?),
     };
-    session.run_at("shadow.alter", &format!("ALTER TABLE {shadow} {specs}")).await?;
+    session.run_at("shadow.alter", &format!("ALTER TABLE {copy} {specs}")).await?;
     Ok(())
 }
 

@@ -34,6 +34,8 @@ pub struct Examiner {
     shadow_literals: Vec<String>,
     /// The tables for suspects have been made.
     ready: bool,
+    /// Computes as the application's sessions do; only where something is computed.
+    computing: Option<Session>,
 }
 
 impl Examiner {
@@ -47,7 +49,13 @@ impl Examiner {
             return Ok(None);
         };
         let (live, shadow) = tokio::try_join!(Session::open(server), Session::open(server))?;
-        let mut examiner = Self { live, shadow, comparison, literals, shadow_literals, ready: false };
+        let computes = comparison.recomputes() || !comparison.indexes().is_empty();
+        let computing = match computes && comparison.zone_free() {
+            true => Some(computing(server, &comparison).await?),
+            false => None,
+        };
+        let mut examiner =
+            Self { live, shadow, comparison, literals, shadow_literals, ready: false, computing };
         examiner.live.run("USE `_rsc`").await?;
         for create in examiner.comparison.create() {
             examiner.live.run(&create).await?;
@@ -112,16 +120,7 @@ impl Examiner {
             let key = self.literals.len();
             for row in self.live.rows(&sql).await? {
                 let missing = number(&row, key + 1) == Some(1);
-                let cell = |(i, name): (usize, &&str)| {
-                    let at = key + 2 + 3 * i;
-                    (number(&row, at) == Some(1)).then(|| Cell {
-                        column: (*name).to_owned(),
-                        expected: text(&row, at + 1),
-                        found: text(&row, at + 2),
-                    })
-                };
-                let cells =
-                    if missing { Vec::new() } else { names.iter().enumerate().filter_map(cell).collect() };
+                let cells = if missing { Vec::new() } else { cells(&row, key, &names) };
                 let kind = if missing { Kind::Missing } else { Kind::Differs };
                 found.push(suspect(&row, key, kind, cells));
             }
@@ -131,6 +130,32 @@ impl Examiner {
             let rows = self.live.rows(&sql).await?;
             let key = self.shadow_literals.len();
             found.extend(rows.iter().map(|row| suspect(row, key, Kind::Extra, Vec::new())));
+        }
+        Ok(found)
+    }
+
+    /// Rows of a range of the shadow whose stored generated columns hold what their expression does not yield, and those that
+    /// an index does not have where they should be.
+    pub async fn look_at_computed(&mut self, piece: &Piece) -> Result<Vec<Suspect>, SqlError> {
+        let Self { computing, comparison, literals, .. } = self;
+        let Some(session) = computing else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        let key = literals.len();
+        if comparison.recomputes() {
+            for statement in comparison.recompute(piece) {
+                session.run(&statement).await?;
+            }
+            let names = comparison.recomputed_names();
+            for row in session.rows(&comparison.miscomputed(literals, SUSPECTS_MAX)).await? {
+                let cells = cells(&row, key, &names);
+                found.push(suspect(&row, key, Kind::Differs, cells));
+            }
+        }
+        for index in comparison.indexes() {
+            let cell = Cell { column: index.name.clone(), expected: None, found: None };
+            for row in session.rows(&comparison.unindexed(index, literals, piece, SUSPECTS_MAX)).await? {
+                found.push(suspect(&row, key, Kind::Unindexed, vec![cell.clone()]));
+            }
         }
         Ok(found)
     }
@@ -184,7 +209,34 @@ pub async fn stage(
     Ok(())
 }
 
-fn suspect(row: &mysql_async::Row, key: usize, kind: Kind, cells: Vec<Cell>) -> Suspect {
+/// A session in which expressions come to what they do where rows are written.
+async fn computing(server: &Server, comparison: &Comparison) -> Result<Session, SqlError> {
+    let mut session = Session::writer(server, comparison.statements().meaning()).await?;
+    session.run("SET SESSION optimizer_switch = 'use_invisible_indexes=on'").await?;
+    session.run("USE `_rsc`").await?;
+    if comparison.recomputes() {
+        session.run(&comparison.create_recomputed()).await?;
+    }
+    Ok(session)
+}
+
+/// Zero and impossible dates that rows hold are taken as they are, and a 0 is a 0; the rest of the mode stays as it is.
+pub const LENIENT_DATES: &str = "SET SESSION sql_mode = CONCAT_WS(',', REPLACE(REPLACE(REPLACE(@@SESSION.sql_mode,     'TRADITIONAL', ''), 'NO_ZERO_IN_DATE', ''), 'NO_ZERO_DATE', ''), 'NO_AUTO_VALUE_ON_ZERO', 'ALLOW_INVALID_DATES')";
+
+/// The values that differ, of a row in the form of [`Comparison::differing`].
+pub fn cells(row: &mysql_async::Row, key: usize, names: &[&str]) -> Vec<Cell> {
+    let cell = |(i, name): (usize, &&str)| {
+        let at = key + 2 + 3 * i;
+        (number(row, at) == Some(1)).then(|| Cell {
+            column: (*name).to_owned(),
+            expected: text(row, at + 1),
+            found: text(row, at + 2),
+        })
+    };
+    names.iter().enumerate().filter_map(cell).collect()
+}
+
+pub fn suspect(row: &mysql_async::Row, key: usize, kind: Kind, cells: Vec<Cell>) -> Suspect {
     Suspect {
         key: (0..key).map(|i| text(row, i).unwrap_or_else(|| "NULL".into())).collect(),
         finding: Finding { kind, key: text(row, key).unwrap_or_default(), cells, mended: false },

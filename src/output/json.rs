@@ -157,6 +157,7 @@ pub fn listed(listed: &Listed) -> Value {
     value["event"] = "change".into();
     value["owned"] = listed.owned().into();
     value["in_the_way"] = listed.in_the_way.clone().into();
+    value["verdict"] = listed.verdict.as_ref().map(|verdict| verdict.name()).into();
     value["now"] = now(listed.sample.as_ref().filter(|_| listed.owned()));
     value
 }
@@ -185,6 +186,7 @@ pub fn status(report: &StatusReport) -> Value {
     value["rows_estimate"] = report.change.rows_estimate.into();
     value["ledger"] = json!({ "parked_rows": report.ledger.parked, "lost_values": report.ledger.losses });
     value["verification"] = report.verification.as_ref().map_or(Value::Null, on_record);
+    value["evidence"] = evidence(report);
     value["now"] = now(report.now());
     value["rate"] = report.now().and_then(|_| trend::rate_now(&report.samples)).map(f64::round).into();
     value["left"] = json!(report.now().and_then(|_| trend::left(&report.samples)));
@@ -226,7 +228,18 @@ fn verified(found: &Verification) -> Value {
         "outcome": found.outcome.map(|outcome| outcome.name()), "serving": found.serving.name(),
         "rows": found.rows, "mismatches": found.mismatches(), "mended": found.mended(),
         "unsettled": found.unsettled, "seconds": found.seconds, "excluded": found.excluded,
-        "position": found.position,
+        "position": found.position, "background": found.background, "native": found.native,
+    })
+}
+
+/// What is known of the tables, how old that is, and how far the next look at them has come.
+fn evidence(report: &StatusReport) -> Value {
+    let found = report.evidence.as_ref();
+    json!({
+        "differs": found.map(|found| found.mismatches() > 0),
+        "ended_at": found.and_then(|found| found.ended_at.as_deref()),
+        "ago_s": report.evidence_age_ms().map(|ms| ms / 1000),
+        "under_way_percent": report.being_verified(),
     })
 }
 

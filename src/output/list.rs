@@ -6,6 +6,7 @@ use super::text::{brief, one_line, state_in_words};
 use crate::journal::record::{Change, Owner};
 use crate::lifecycle::sample::{Activity, Sample};
 use crate::lifecycle::state::State;
+use crate::lifecycle::verdict::Verdict;
 
 /// A change, and who drives it.
 pub struct Listed {
@@ -15,6 +16,8 @@ pub struct Listed {
     pub sample: Option<Sample>,
     /// What its next swap would meet.
     pub in_the_way: Option<String>,
+    /// What a wish for the other schema would come to, where the tables have been swapped.
+    pub verdict: Option<Verdict>,
 }
 
 impl Listed {
@@ -84,7 +87,7 @@ fn cells(listed: &Listed, now_ms: u64) -> [String; 8] {
         since,
         match listed.in_the_way {
             Some(_) => "blocked".into(),
-            None => way_back(change, now_ms),
+            None => way_back(listed, now_ms),
         },
         owner.into(),
         one_line(clauses(change), usize::MAX),
@@ -105,8 +108,12 @@ fn how_far(listed: &Listed) -> String {
     })
 }
 
-/// How long the change can still be taken back.
-fn way_back(change: &Change, now_ms: u64) -> String {
+/// How long the change can still be taken back, or that it cannot be as it stands.
+fn way_back(listed: &Listed, now_ms: u64) -> String {
+    let change = &listed.change;
+    if let Some(no @ (Verdict::Blocked(_) | Verdict::Differs(_) | Verdict::Impossible(_))) = &listed.verdict {
+        return no.name().into();
+    }
     match (change.state, change.window_ends_at.as_deref().and_then(ms_of)) {
         (State::Revertible | State::Reverting | State::Reverted | State::Reapplying, Some(end)) => {
             brief(end.saturating_sub(now_ms))

@@ -45,7 +45,7 @@ fn row(finding: &Finding) -> Vec<Vec<String>> {
     match finding.kind {
         Kind::Missing => whole("a row", "no row"),
         Kind::Extra => whole("no row", "a row"),
-        Kind::Differs => finding
+        Kind::Differs | Kind::Native | Kind::Unindexed => finding
             .cells
             .iter()
             .map(|cell| {

@@ -31,6 +31,10 @@ use crate::schema::table::{Column, TableName, quote};
 /// impossible dates, ENUM index 0.
 pub(super) const STAGING_MODE: &str = "/*+ SET_VAR(sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES') */";
 
+/// In tests: the column whose conversion is wrong, wherever it is used.
+#[cfg(debug_assertions)]
+pub static BENT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+
 /// The statements of one direction: source rows become rows of `shadow`.
 #[derive(Clone, Debug)]
 pub struct Statements {
@@ -343,14 +347,19 @@ impl Statements {
     pub(super) fn value(&self, mapped: &Mapped) -> String {
         let from = &self.projection.source[mapped.source];
         let value = format!("d.{}", quote(&from.name));
-        conversion::expression(from, &mapped.target, self.projection.manner, &value)
+        let value = conversion::expression(from, &mapped.target, self.projection.manner, &value);
+        #[cfg(debug_assertions)]
+        if BENT.get().is_some_and(|bent| *bent == mapped.target.name) {
+            return format!("({value} + 1)");
+        }
+        value
     }
 
-    pub(super) fn shadow_by_key(&self) -> String {
+    pub fn shadow_by_key(&self) -> String {
         format!("{} AS _rsc_s FORCE INDEX ({})", self.shadow, quote(&self.projection.target_key))
     }
 
-    pub(super) fn source_by_key(&self) -> String {
+    pub fn source_by_key(&self) -> String {
         format!("{} AS d FORCE INDEX ({})", self.source, quote(&self.projection.source_key))
     }
 

@@ -28,7 +28,9 @@
 //! Documents are compared as their text, in which MySQL has its own order of the keys. A value in a document that has no
 //! JSON type of its own (a BLOB, a date) may have lost its exact tag on its way through the stream; it is not counted.
 
+mod generated;
 mod image;
+mod indexes;
 mod mend;
 mod rows;
 
@@ -36,8 +38,9 @@ use self::image::{hash, image, sum};
 use super::key_range::{Bound, between};
 use super::statements::{STAGING_MODE, Statements, define};
 use crate::schema::conversion::{self, Manner};
+use crate::schema::generated::Recomputed;
 use crate::schema::projection::Mapped;
-use crate::schema::table::quote;
+use crate::schema::table::{Key, quote, same_name};
 
 pub const WANT: &str = "`_rsc`.`want`";
 pub const STAYS: &str = "`_rsc`.`stays`";
@@ -74,6 +77,11 @@ pub struct Comparison {
     statements: Statements,
     columns: Vec<Compared>,
     parked: Option<Parked>,
+    /// Generated columns of the shadow that are held against their expression, and those that are not looked at.
+    recomputed: Vec<Recomputed>,
+    unchecked: Vec<String>,
+    /// Indexes of the shadow over what is computed when it is read.
+    indexes: Vec<Key>,
 }
 
 #[derive(Clone, Debug)]
@@ -111,7 +119,8 @@ impl Comparison {
                 }
             })
             .collect();
-        Self { statements, columns, parked }
+        let (recomputed, unchecked, indexes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { statements, columns, parked, recomputed, unchecked, indexes }
     }
 
     pub fn statements(&self) -> &Statements {
@@ -129,13 +138,26 @@ impl Comparison {
     /// Columns of either side that are not compared.
     pub fn excluded(&self) -> Vec<String> {
         let projection = self.statements.projection();
-        let mapped = |i: usize| self.columns.iter().any(|column| column.mapped.source == i);
+        let recomputed = |name: &str| self.recomputed.iter().any(|own| same_name(&own.column.name, name));
+        let mapped = |i: usize| {
+            self.columns.iter().any(|c| c.mapped.source == i) || recomputed(&projection.source[i].name)
+        };
         let live = projection.source.iter().enumerate().filter(|(i, _)| !mapped(*i)).map(|(_, c)| &c.name);
         let shadow = projection.target_only.iter().map(|own| &own.column.name);
-        let mut names: Vec<String> = live.chain(shadow).cloned().collect();
+        let mut names: Vec<String> = live.chain(shadow).chain(&self.unchecked).cloned().collect();
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// Whether a key means the same in sessions of every time zone.
+    pub fn zone_free(&self) -> bool {
+        let projection = self.statements.projection();
+        projection.key.iter().all(|part| {
+            [&projection.source[part.source], &part.target]
+                .iter()
+                .all(|column| column.data_type != "timestamp")
+        })
     }
 
     /// Some values have to be stored before they can be compared.

@@ -45,7 +45,7 @@ pub fn key_of_line(line: &str) -> Option<KeyText> {
 }
 
 /// A name up to its closing backquote, and what follows it.
-fn quoted_name(text: &str) -> Option<(String, &str)> {
+pub(super) fn quoted_name(text: &str) -> Option<(String, &str)> {
     let mut name = String::new();
     let mut rest = text;
     loop {

@@ -6,6 +6,7 @@ pub mod counter;
 pub mod deferral;
 pub mod expressions;
 pub mod full_text;
+pub mod generated;
 pub mod key;
 pub mod kind;
 pub mod meaning;

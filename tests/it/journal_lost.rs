@@ -48,7 +48,7 @@ async fn a_sidecar_of_another_version_is_refused_by_every_command_and_left_alone
     let (server, mut conn) = server_with_rows().await;
     run(&server, &MIGRATE).await.well();
     conn.query_drop(
-        "UPDATE _rsc.meta SET version = 4; DROP TABLE _rsc.batch; CREATE TABLE _rsc.lanes (a int)",
+        "UPDATE _rsc.meta SET version = 5; DROP TABLE _rsc.batch; CREATE TABLE _rsc.lanes (a int)",
     )
     .await
     .unwrap();
@@ -62,7 +62,7 @@ async fn a_sidecar_of_another_version_is_refused_by_every_command_and_left_alone
     let others = [vec!["list"], vec!["agent"], vec!["migrate", "--resume", "1"], second.to_vec()];
     for command in commands.into_iter().chain(others) {
         let refused = run(&server, &command).await;
-        ended_with(&refused, 3, &["has version 4, but this rsc knows version 3", "nothing was touched"]);
+        ended_with(&refused, 3, &["has version 5, but this rsc knows version 4", "nothing was touched"]);
         assert!(refused.stdout.contains("a newer one"), "{command:?}: {refused:#?}");
     }
     assert_eq!(conn.query_first::<String, _>(written).await.unwrap(), before, "something was written");

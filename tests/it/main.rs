@@ -19,6 +19,7 @@ mod cutover_control;
 mod detection;
 #[cfg(debug_assertions)]
 mod every_type;
+mod evidence;
 mod failover;
 #[cfg(debug_assertions)]
 mod fault_matrix;

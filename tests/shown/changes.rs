@@ -10,7 +10,7 @@ use rsc::lifecycle::sample::{Activity, Sample};
 use rsc::lifecycle::state::{Serving, State};
 use rsc::lifecycle::unseen::Unseen;
 use rsc::lifecycle::verdict::Verdict;
-use rsc::lifecycle::verification::{Cell, Finding, Kind, Outcome, Verification};
+use rsc::lifecycle::verification::{Cell, Finding, Kind, Native, Outcome, Verification};
 use rsc::mysql::losses::Totals;
 use rsc::output::StatusReport;
 use rsc::output::status::{Happening, ms_of, time_of};
@@ -64,6 +64,7 @@ pub fn report(state: State, seconds: u64) -> StatusReport {
         ledger: Totals::default(),
         verification: None,
         unseen: None,
+        evidence: None,
         shortage: None,
         throttle: None,
         cutover_waits: None,
@@ -165,6 +166,8 @@ pub fn verification(outcome: Option<Outcome>) -> Verification {
         id: 1,
         serving: Serving::Old,
         repair: false,
+        background: false,
+        native: outcome.map(|_| Native { rows: 200, ..Native::default() }),
         outcome,
         rows: ROWS,
         findings,

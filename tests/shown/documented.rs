@@ -246,6 +246,7 @@ fn printed() -> Vec<Value> {
             owner: report.owner,
             sample,
             in_the_way: report.serving.map(|_| "what: next".into()),
+            verdict: report.serving.map(|_| report.verdict),
         }));
     }
     let found = change(State::Revertible);

@@ -8,6 +8,8 @@ mod words;
 
 use std::time::Duration;
 
+use rsc::lifecycle::state::State;
+use rsc::output::StatusReport;
 use rsc::output::ink::{Line, Look};
 use rsc::output::list::{self, Listed};
 use rsc::output::status::screen;
@@ -118,9 +120,15 @@ fn listed() -> Vec<Listed> {
                 owner: report.owner.clone(),
                 sample: report.samples.last().cloned(),
                 in_the_way: None,
+                verdict: swapped(&report).then(|| report.verdict.clone()),
             }
         })
         .collect()
+}
+
+/// Of the others the state says it all.
+fn swapped(report: &StatusReport) -> bool {
+    matches!(report.change.state, State::Revertible | State::Reverted)
 }
 
 #[test]

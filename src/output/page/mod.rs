@@ -101,7 +101,7 @@ fn tone(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Ready | Verdict::Whole => "good",
         Verdict::ReadyWithLosses(_) | Verdict::CatchesUpFirst { .. } => "warn",
-        Verdict::Blocked(_) => "bad",
+        Verdict::Blocked(_) | Verdict::Differs(_) => "bad",
         Verdict::Impossible(_) | Verdict::Unknown(_) | Verdict::NotYet | Verdict::TableNotYet => "quiet",
     }
 }

@@ -153,7 +153,7 @@ fn findings(found: &Verification) -> Markup {
                 @match finding.kind {
                     Kind::Missing => tr { td { (finding.key) } td { "missing" } td { "a row" } td { "no row" } td { (mended) } },
                     Kind::Extra => tr { td { (finding.key) } td { "extra" } td { "no row" } td { "a row" } td { (mended) } },
-                    Kind::Differs => @for cell in &finding.cells {
+                    Kind::Differs | Kind::Native | Kind::Unindexed => @for cell in &finding.cells {
                         tr {
                             td { (finding.key) } td { (cell.column) }
                             td { (value(&cell.expected)) } td { (value(&cell.found)) } td { (mended) }

@@ -39,6 +39,8 @@ pub struct StatusReport {
     pub verification: Option<Verification>,
     /// What nobody has looked at.
     pub unseen: Option<Unseen>,
+    /// The last one that tells whether the tables differ.
+    pub evidence: Option<Verification>,
     /// Of the binlogs that the stream needs.
     pub shortage: Option<Shortage>,
     /// What throttles it, if a process looks at that.
@@ -96,6 +98,19 @@ impl StatusReport {
         let settled = last.activity == Activity::Following;
         let fresh = self.now_ms.saturating_sub(last.at_ms) <= if settled { 5 * FRESH_MS } else { FRESH_MS };
         (fresh && self.owner_alive() && Activity::of(self.change.state).is_some()).then_some(last)
+    }
+
+    /// How long ago the tables were known to be what they are said to be.
+    pub fn evidence_age_ms(&self) -> Option<u64> {
+        let ended = self.evidence.as_ref()?.ended_at.as_deref().and_then(ms_of)?;
+        Some(self.now_ms.saturating_sub(ended))
+    }
+
+    /// How far a verification that is under way has come, in percent.
+    pub fn being_verified(&self) -> Option<u64> {
+        let running = self.verification.as_ref().filter(|found| found.outcome.is_none())?;
+        let goal = self.change.rows_estimate.max(running.rows).max(1);
+        self.owner_alive().then(|| (running.rows * 100 / goal).min(99))
     }
 
     /// Why the copy waits, if it does.

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::phases::{Phase, Progress, Step, phases};
 use super::plot::{Span, bar, spark};
-use super::{Miss, StatusReport, Swap, time_of};
+use super::{Miss, StatusReport, Swap, ms_of, time_of};
 use crate::journal::record::Owner;
 use crate::lifecycle::sample::Activity;
 use crate::lifecycle::state::State;
 use crate::lifecycle::trend::{self, Left, Wait};
 use crate::lifecycle::verdict::Verdict;
+use crate::lifecycle::verification::Outcome;
 use crate::mysql::losses::Totals;
 use crate::output::ink::{LABEL, Line, Look, Tone, field};
 use crate::output::text::{
@@ -325,12 +326,8 @@ fn facts(report: &StatusReport, look: &Look) -> Vec<Line> {
         let text = format!("{}, {}", plural(losses, "lost value"), plural(parked, "parked row"));
         add("ledger", Tone::Warn, &text);
     }
-    if let Some(found) = &report.verification {
-        let at = found.ended_at.as_deref().unwrap_or(&found.began_at);
-        let result = verification::result(found);
-        let result = result.trim_start_matches("verified: ");
-        let tone = if found.mismatches() > 0 { Tone::Bad } else { Tone::Plain };
-        add("verify", tone, &format!("{result}, {} UTC", to_the_second(at)));
+    if let Some((tone, text)) = verified(report) {
+        add("verify", tone, &text);
     }
     if let Some(shortage) = report.shortage {
         add("binlogs", Tone::Warn, &binlogs_short(shortage));
@@ -343,11 +340,39 @@ fn facts(report: &StatusReport, look: &Look) -> Vec<Line> {
     facts
 }
 
+/// What is known of the two tables, since when, and whether they are being looked at.
+fn verified(report: &StatusReport) -> Option<(Tone, String)> {
+    let under_way = report.being_verified().map(|percent| format!("being verified: {percent}%"));
+    // One that was broken off tells nothing, as long as an earlier one tells more.
+    let found = report.evidence.as_ref().or(report.verification.as_ref().filter(|f| f.outcome.is_some()));
+    let known = found.map(|found| {
+        let at = found.ended_at.as_deref().unwrap_or(&found.began_at);
+        let ago = ms_of(at).map(|at| match report.now_ms.saturating_sub(at) {
+            0..1_000 => " just now".to_owned(),
+            ms => format!(" {} ago", duration(Duration::from_secs(ms / 1_000))),
+        });
+        let result = verification::result(found);
+        let result = result.trim_start_matches("verified: ");
+        let (tone, word) = match (found.mismatches(), found.outcome) {
+            (1.., _) => (Tone::Bad, "differs, as found"),
+            (0, Some(Outcome::Equal)) => (Tone::Good, "verified"),
+            (0, _) => (Tone::Plain, "looked at"),
+        };
+        (tone, format!("{word}{}: {result}", ago.unwrap_or_default()))
+    });
+    match (known, under_way) {
+        (Some((tone, known)), Some(now)) => Some((tone, format!("{known}; {now}"))),
+        (Some(known), None) => Some(known),
+        (None, Some(now)) => Some((Tone::Plain, now)),
+        (None, None) => report.verification.as_ref().map(|found| (Tone::Plain, verification::result(found))),
+    }
+}
+
 fn verdict_tone(verdict: &Verdict) -> Tone {
     match verdict {
         Verdict::Ready | Verdict::Whole => Tone::Good,
         Verdict::ReadyWithLosses(_) | Verdict::CatchesUpFirst { .. } => Tone::Warn,
-        Verdict::Blocked(_) => Tone::Bad,
+        Verdict::Blocked(_) | Verdict::Differs(_) => Tone::Bad,
         Verdict::Impossible(_) | Verdict::Unknown(_) | Verdict::NotYet | Verdict::TableNotYet => Tone::Plain,
     }
 }
@@ -417,8 +442,4 @@ fn events(report: &StatusReport, most: usize) -> Vec<Line> {
 fn next(report: &StatusReport, look: &Look) -> Vec<Line> {
     let label = |i| if i == 0 { "next" } else { "" };
     report.next.iter().enumerate().flat_map(|(i, next)| field(look, label(i), Tone::Bold, next)).collect()
-}
-
-fn to_the_second(time: &str) -> &str {
-    time.split('.').next().unwrap_or(time)
 }
