@@ -22,8 +22,7 @@ impl Comparison {
     }
 
     pub fn take_mend(&self) -> String {
-        let names = self.staged_names();
-        let values: Vec<String> = names.iter().map(|name| format!("d.{name}")).collect();
+        let (names, values) = (self.staged_names(), self.staged_values());
         let (from, which) = self.live(&Scope::Suspects);
         format!(
             "INSERT {STAGING_MODE} INTO {MEND} ({}) SELECT {} FROM {from} WHERE {which}",
@@ -34,8 +33,7 @@ impl Comparison {
 
     /// Stages those of them that are still suspects.
     pub fn stage_mend(&self, delta: &str) -> String {
-        let names = self.staged_names();
-        let values: Vec<String> = names.iter().map(|name| format!("d.{name}")).collect();
+        let (names, values) = (self.staged_names(), self.staged_values());
         format!(
             "INSERT {STAGING_MODE} INTO {delta} ({}) SELECT {} FROM {SUSPECT} AS x STRAIGHT_JOIN {MEND} AS d ON {}",
             names.join(", "),
