@@ -83,6 +83,9 @@ async fn look_at(
         hidden: None,
         state: change.state,
         reason: change.reason.as_deref(),
+        // Whoever drives it puts a reason on record.
+        severed: None,
+        unproven: None,
         // This process drives it.
         owner_alive: true,
         paused: change.paused,

@@ -10,7 +10,7 @@ use crate::engine::{self, sides};
 use crate::error::{Error, Told};
 use crate::journal::record::Change;
 use crate::journal::store::{self, StoreError};
-use crate::journal::{fence, sample, throttle, verification};
+use crate::journal::{fence, history, sample, throttle, verification};
 use crate::lifecycle;
 use crate::lifecycle::retention::Shortage;
 use crate::lifecycle::sample::Activity;
@@ -21,6 +21,7 @@ use crate::mysql::losses::{self, Totals};
 use crate::mysql::{retention, swap};
 use crate::output::StatusReport;
 use crate::output::status::Happening;
+use crate::rows;
 use crate::rows::gtid_set::GtidSet;
 use crate::schema::table::string_literal;
 use crate::session::{Remedy, Session};
@@ -35,11 +36,46 @@ pub struct Facts {
     id: u64,
     /// When, and what came of it.
     binlogs: Option<(Instant, Option<Shortage>)>,
+    /// Whether the history is the same.
+    same: Option<(Instant, bool)>,
+}
+
+/// What is wrong with the past that the position stands for.
+#[derive(Default)]
+pub struct Past {
+    severed: Option<String>,
+    unproven: Option<String>,
+}
+
+impl Past {
+    /// As a glance at the server and the journal tells, without a look into the binlog.
+    pub async fn at_a_glance(session: &mut Session, change: &Change) -> Result<Self, Error> {
+        let Some(standing) = stands_at(session, change).await? else { return Ok(Self::default()) };
+        let mut seen = history::look(session).await.map_err(store_error)?;
+        seen.purged = GtidSet::new();
+        let severed = standing.severed.clone();
+        Ok(Self {
+            severed: severed.or_else(|| rows::history::severed(&standing.position, &seen)),
+            unproven: standing.unproven,
+        })
+    }
+}
+
+/// `None`: the change has no stream, or no position yet, or its part of the journal is gone.
+async fn stands_at(session: &mut Session, change: &Change) -> Result<Option<rows::history::Standing>, Error> {
+    if change.options.kind.whole() || change.state.ended() || change.state == State::Planned {
+        return Ok(None);
+    }
+    match history::standing(session, change.id).await {
+        Ok(standing) => Ok(standing),
+        Err(StoreError::Sql(error)) if error.remedy() == Remedy::NoJournal => Ok(None),
+        Err(error) => Err(store_error(error)),
+    }
 }
 
 impl Facts {
     pub fn new(server: &Server, id: u64) -> Self {
-        Self { server: server.clone(), id, binlogs: None }
+        Self { server: server.clone(), id, binlogs: None, same: None }
     }
 
     pub async fn look(&mut self, session: &mut Session) -> Result<StatusReport, Error> {
@@ -53,8 +89,12 @@ impl Facts {
         let owner_alive = owner.as_ref().is_some_and(|o| o.alive);
         let unseen = unseen::look(&self.server, session, &change, owner_alive).await?;
         let transactions = unseen.as_ref().map_or(0, |unseen| unseen.transactions);
+        let past = match stands_at(session, &change).await? {
+            Some(standing) => self.past(session, &standing, owner_alive).await?,
+            None => Past::default(),
+        };
         let Standing { serving, no_stream, binlogs_kept, ledger, verdict } =
-            Standing::of(session, &change, owner_alive, transactions).await?;
+            Standing::of(session, &change, owner_alive, transactions, past).await?;
         let paused_or_left = change.paused || !owner_alive;
         let shortage = match !no_stream && binlogs_kept && paused_or_left && change.state != State::Expired {
             true => self.shortage(session).await?,
@@ -102,6 +142,35 @@ impl Facts {
         })
     }
 
+    /// Whether the server's history is the one that the stream has followed. Whoever keeps the stream knows best, and puts it
+    /// on record.
+    async fn past(
+        &mut self,
+        session: &mut Session,
+        standing: &rows::history::Standing,
+        owner_alive: bool,
+    ) -> Result<Past, Error> {
+        let mut seen = history::look(session).await.map_err(store_error)?;
+        let mut severed = standing.severed.clone();
+        let mut unproven = standing.unproven.clone();
+        // What was purged is looked at by itself, where nobody may have read it.
+        seen.purged = GtidSet::new();
+        if !owner_alive && standing.run.as_ref() != Some(&seen.run) {
+            seen.trx = history::counter(session).await.map_err(sql_error)?;
+            unproven = unproven.or_else(|| rows::history::unproven(standing, &seen));
+        }
+        severed = severed.or_else(|| rows::history::severed(&standing.position, &seen));
+        if let Some(mark) = standing.mark.as_ref().filter(|_| severed.is_none() && !owner_alive) {
+            let same = match self.same {
+                Some((at, same)) if at.elapsed() < BINLOGS_EVERY => same,
+                _ => !matches!(stream::has(&self.server, &standing.position, mark).await, Ok(Some(false))),
+            };
+            self.same = Some((Instant::now(), same));
+            severed = (!same).then(|| rows::history::anew(&mark.gtid()));
+        }
+        Ok(Past { severed, unproven })
+    }
+
     /// Where nobody can tell, there is nothing to say.
     async fn shortage(&mut self, session: &mut Session) -> Result<Option<Shortage>, Error> {
         if let Some((at, found)) = self.binlogs
@@ -133,6 +202,7 @@ impl Standing {
         change: &Change,
         owner_alive: bool,
         unseen: u64,
+        past: Past,
     ) -> Result<Self, Error> {
         let id = change.id;
         let (serving, hidden) = match change.state.ended() {
@@ -186,6 +256,8 @@ impl Standing {
             paused: change.paused,
             unseen,
             binlogs_kept,
+            severed: past.severed,
+            unproven: past.unproven,
             stream_lost: !no_journal && position.is_none(),
             window_over: change.window_over,
             parked: ledger.parked,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::facts::Standing;
+use super::facts::{Past, Standing};
 use super::{Context, sql_error, store_error};
 use crate::cli::ListOptions;
 use crate::engine::{later, sides};
@@ -31,7 +31,9 @@ pub async fn run(context: &Context, options: &ListOptions) -> Result<(), Error> 
             // A table that someone else made does not keep the others from being listed.
             let verdict = match may_swap_back(change.state) {
                 true => {
-                    Standing::of(&mut session, &change, alive, 0).await.ok().map(|standing| standing.verdict)
+                    let past = Past::at_a_glance(&mut session, &change).await?;
+                    let standing = Standing::of(&mut session, &change, alive, 0, past).await;
+                    standing.ok().map(|standing| standing.verdict)
                 }
                 false => None,
             };

@@ -15,6 +15,7 @@ use crate::journal::record::Options;
 use crate::lifecycle::forecast::Forecast;
 use crate::lifecycle::retention::shorter_than_window;
 use crate::mysql::losses::differs;
+use crate::mysql::prepared;
 use crate::mysql::sample::{self, Sample};
 use crate::mysql::shadow;
 use crate::mysql::swap::{blockers, sees_blockers};
@@ -124,6 +125,18 @@ async fn look(
 }
 
 async fn look_for_holders(session: &mut Session, table: &Table, report: &mut PlanReport) {
+    match prepared::look(session, &table.name).await {
+        Ok(held) if held.any() => report.warnings.push(format!(
+            "{}; migrate waits for it before it copies",
+            held.waits_for(&table.name)
+        )),
+        Ok(held) if !held.unseen() => {}
+        _ => report.unknown.push(
+            "whether a prepared XA transaction holds the table: the account has neither XA_RECOVER_ADMIN nor SELECT on \
+             performance_schema.*"
+                .into(),
+        ),
+    }
     if sees_blockers(session).await {
         report.holders = Some(Holders(blockers(session, &table.name).await));
     } else {

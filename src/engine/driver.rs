@@ -215,13 +215,15 @@ pub(super) struct Driver<'a> {
     /// How often the operator wanted replicas to be looked for anew.
     anew: u32,
     pub(super) watch: Watch,
+    /// Why the tables were compared by this process, and found to differ.
+    pub(super) doubted: Option<String>,
 }
 
 /// A verification that someone wants.
 #[derive(Clone, Copy, Debug, Default)]
-struct Wanted {
-    repair: bool,
-    request: Option<u64>,
+pub(super) struct Wanted {
+    pub(super) repair: bool,
+    pub(super) request: Option<u64>,
 }
 
 impl Wanted {
@@ -252,7 +254,7 @@ impl<'a> Driver<'a> {
     ) -> Self {
         let (wanted, verifying, verified) = (None, false, false);
         let background = Background::new(job);
-        let (missed, anew, watch) = (None, 0, Watch::default());
+        let (missed, anew, watch, doubted) = (None, 0, Watch::default(), None);
         Self {
             job,
             gauges,
@@ -266,6 +268,7 @@ impl<'a> Driver<'a> {
             missed,
             anew,
             watch,
+            doubted,
         }
     }
 
@@ -451,7 +454,7 @@ impl<'a> Driver<'a> {
         }
         self.session.run("COMMIT").await?;
         // Read after the shadow exists: everything in it is visible to every later snapshot.
-        let start = store::executed(&mut self.session).await?;
+        let start = self.start().await?;
         let note = Note { new_create: Some(sides.shadow.create), start_at: Some(start), ..Note::default() };
         self.happens(&Event::ShadowBuilt, note).await?;
         let (deferred, because) = (made.deferred, made.because.map(str::to_owned));
@@ -588,8 +591,8 @@ impl<'a> Driver<'a> {
     }
 
     /// Compares the two tables. Ends early if a wish is granted that changes where the change stands.
-    async fn verify(&mut self, line: &mut Line, wanted: Wanted) -> Result<(), Halt> {
-        let state = self.change.state;
+    pub(super) async fn verify(&mut self, line: &mut Line, wanted: Wanted) -> Result<(), Halt> {
+        let (state, doubt) = (self.change.state, line.past.unproven.clone());
         let asked = Asked { repair: wanted.repair, request: wanted.request, background: false };
         let mut pass = line.begin_verification(asked).await?;
         self.verifying = true;
@@ -608,6 +611,9 @@ impl<'a> Driver<'a> {
         let ended = line.end_verification(&mut pass).await;
         result?;
         ended?;
+        if let Some(why) = doubt.filter(|_| pass.result.outcome == Some(Outcome::Equal)) {
+            line.proven(&why).await?;
+        }
         self.background.put_off();
         Ok(())
     }
@@ -627,6 +633,9 @@ impl<'a> Driver<'a> {
                 if self.window_closed().await?.is_some() {
                     return self.happens(&Event::SwapMissed, Note::default()).await;
                 }
+            }
+            if line.past.unproven.is_some() && !self.prove(line).await? {
+                return Ok(());
             }
             let with_losses = !self.change.options.refuse_losses;
             let accept = Accepted { parked: self.change.options.accept_parked, losses: with_losses };
@@ -736,7 +745,10 @@ impl<'a> Driver<'a> {
 
     async fn follow_on(&mut self, line: &mut Line) -> Result<(), Halt> {
         line.catch_up_with_server().await?;
-        if self.change.reason.is_some() {
+        if line.past.unproven.is_some() && self.doubted != line.past.unproven {
+            return self.prove(line).await.map(drop);
+        }
+        if self.change.reason.is_some() && line.past.unproven.is_none() {
             // What stood in the way is gone.
             let state = self.change.state;
             let note = Note { reason: Some(None), ..Note::default() };

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::gauges::Gauges;
 use super::held::Held;
+use super::history::{self, Begun, Past};
 use super::readers::Readers;
 use super::sides::{self, Sides};
 use super::throttle::Throttle;
@@ -108,6 +109,10 @@ pub struct Line {
     pub readers: Readers,
     /// Up to here everything has been applied. May be ahead of the journal by transactions without our rows.
     pub position: GtidSet,
+    /// What is known of the history that it is of.
+    pub past: Past,
+    /// Until when the last of the stream may be read under the locks.
+    pub deadline: Option<Instant>,
     /// What has been copied, and the same as a condition.
     pub coverage: Coverage,
     pub frontier: Frontier,
@@ -181,14 +186,14 @@ impl Line {
         complete_outdating(server, &mut control, change, ownership.fence).await?;
         let sides = Sides::look(&mut control, change).await?;
         as_it_began(&mut control, change).await?;
-        let position = store::position(&mut control, change.id).await?;
         let coverage = store::coverage(&mut control, change.id).await?;
         let copied = store::rows_copied(&mut control, change.id).await?;
         let threads = threads(server, &mut control, change.options.copy_threads).await?;
         let statements = sides.statements();
         let literals = copy::key_literals(&statements, "d")
             .ok_or_else(|| Trouble::Definite(Told::new("the key has a type that cannot be paged by")))?;
-        let reader = Reader::open(server, &position, sides.watched()).await?;
+        let begun = history::begin(&mut control, server, ownership.fence, sides.watched()).await?;
+        let Begun { reader, position, past } = begun;
         let time = control.text("SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED)").await?;
         let now = Instant::now();
         let mut line = Self {
@@ -210,6 +215,8 @@ impl Line {
             sides,
             readers: Readers::new(),
             position,
+            past,
+            deadline: None,
             frontier: coverage.frontier(),
             coverage,
             exact: false,
@@ -262,8 +269,10 @@ impl Line {
         self.applier.rollback().await?;
         self.net.clear();
         self.truncated = None;
-        self.position = store::position(&mut self.control, self.change.id).await?;
-        self.reader = Reader::open(&self.server, &self.position, self.sides.watched()).await?;
+        self.deadline = None;
+        let watched = self.sides.watched();
+        let begun = history::begin(&mut self.control, &self.server, self.fence, watched).await?;
+        Begun { reader: self.reader, position: self.position, past: self.past } = begun;
         Ok(())
     }
 
@@ -284,6 +293,7 @@ impl Line {
             if store::open_request(&mut self.control, self.change.id).await?.is_some() {
                 return Err(Trouble::Asked);
             }
+            self.watch_history(None).await?;
         }
         Ok(())
     }

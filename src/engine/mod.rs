@@ -16,6 +16,7 @@ mod evidence;
 mod gauges;
 mod halt;
 mod held;
+mod history;
 mod in_place;
 mod indexing;
 pub mod later;

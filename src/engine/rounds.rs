@@ -38,7 +38,6 @@ use super::line::{Care, Line};
 use super::trouble::Trouble;
 use crate::error::Told;
 use crate::journal::fence::FenceError;
-use crate::journal::store;
 use crate::lifecycle::notice::Notice;
 use crate::mysql::apply::{CommitAt, Form};
 use crate::mysql::binlog::reading::Beat;
@@ -46,6 +45,7 @@ use crate::mysql::copy;
 use crate::mysql::duplicate::{self, Meeting, Verdict};
 use crate::rows::coverage::{Copied, Gap};
 use crate::rows::gtid_set::{GtidSet, Source};
+use crate::rows::history::anew;
 use crate::rows::statements::Statements;
 use crate::schema::table::string_literal;
 use crate::session::Session;
@@ -328,7 +328,7 @@ impl Line {
     /// Until the position contains all that the server has committed by now.
     pub async fn catch_up_with_server(&mut self) -> Result<(), Trouble> {
         let asked = Instant::now();
-        let target = store::executed(&mut self.control).await?;
+        let target = self.executed().await?;
         self.catch_up(&target).await?;
         self.tell_current(Some(asked));
         self.exact = true;
@@ -474,6 +474,7 @@ impl Line {
         if let Some(touched) = &mut self.touched {
             touched.everything();
         }
+        self.note_marks();
         self.applier.commit(&CommitAt::WINDOW, self.fence, &self.position).await?;
         self.control.run("START TRANSACTION").await?;
         self.fence.share(&mut self.control).await?;
@@ -482,6 +483,7 @@ impl Line {
         self.control.run("COMMIT").await?;
         self.applier.empty_ledger().await?;
         self.applier.commit(&CommitAt::WINDOW, self.fence, &reached).await?;
+        self.saved(&reached);
         self.position = reached;
         self.tell(Notice::Truncated);
         Ok(())
@@ -490,18 +492,24 @@ impl Line {
     /// Reads and applies everything up to `target`, but for the commit. Returns the position it ends at.
     pub async fn drain(&mut self, target: &GtidSet, deadline: Instant) -> Result<GtidSet, Trouble> {
         let mut reached = self.position.clone();
+        self.deadline = Some(deadline);
         while !reached.contains_set(target) {
-            if Instant::now() > deadline {
-                return Err(Trouble::Locked(
-                    "the stream was too far behind to catch up under the lock".into(),
-                ));
-            }
+            self.in_time()?;
             (reached, _) = self.collect(reached, Until::Reached(target)).await?;
             if self.truncated.take().is_some() {
                 return Err(Trouble::Locked("the table was truncated just before".into()));
             }
         }
+        self.deadline = None;
         Ok(reached)
+    }
+
+    /// Under the locks, the application waits.
+    fn in_time(&self) -> Result<(), Trouble> {
+        match self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            true => Err(Trouble::Locked("the stream was too far behind to catch up under the lock".into())),
+            false => Ok(()),
+        }
     }
 
     /// Reads a window from `reached` on, and applies it but for the commit. Returns where it ends, and whether
@@ -520,6 +528,9 @@ impl Line {
                 }
                 Beat::Rows | Beat::Passed => {}
                 Beat::Committed(source, gno) => {
+                    if reached.contains(&source, gno) {
+                        return Err(Trouble::Severed(Told::new(anew(&format!("{source}:{gno}")))));
+                    }
                     reached.insert(&source, gno);
                     if let Some(missing) = &mut missing {
                         missing.remove(&source, gno);
@@ -532,12 +543,15 @@ impl Line {
                     self.truncated = Some((source, gno));
                     break;
                 }
-                Beat::Quiet if !self.reader.between_transactions() => {}
+                Beat::Quiet if !self.reader.between_transactions() => self.in_time()?,
                 Beat::Quiet if *self.stop.borrow() || matches!(until, Until::Quiet) => {
                     self.nothing_left_at = Some(Instant::now());
                     break;
                 }
-                Beat::Quiet => {}
+                Beat::Quiet => {
+                    self.in_time()?;
+                    self.watch_history(Some(&reached)).await?;
+                }
             }
         }
         any |= !self.net.is_empty();
@@ -546,8 +560,11 @@ impl Line {
     }
 
     async fn finish(&mut self, (reached, any): (GtidSet, bool)) -> Result<(), Trouble> {
-        if any || self.saved_at.elapsed() > SAVE_EVERY {
+        self.note_marks();
+        if any || self.saved_at.elapsed() > SAVE_EVERY || self.has_news() {
+            self.set_beside().await?;
             self.applier.commit(&CommitAt::WINDOW, self.fence, &reached).await?;
+            self.saved(&reached);
             self.saved_at = Instant::now();
         }
         if any {

@@ -5,10 +5,11 @@
 //! 1. lock both tables and the change's stream row;
 //! 2. F = `gtid_executed`: nobody can write the live table any more, so F has all that was ever written to it;
 //! 3. read the stream to F and apply it; commit it with position F under the fence;
-//! 4. see to readers with an old snapshot; rename, unlock.
+//! 4. read on until that commit has come: the stream is alive, and of this history ([`history`](super::history));
+//! 5. see to readers with an old snapshot; rename, unlock.
 //!
-//! Between 3 and 4 nobody can take over, because the stream row is locked, and nobody can write, because the
-//! tables are. After 4 the stream goes on from F in the other direction: no event can lie between.
+//! Between 3 and 5 nobody can take over, because the stream row is locked, and nobody can write, because the
+//! tables are. After 5 the stream goes on from F in the other direction: no event can lie between.
 //!
 //! The application sees a pause, never an error: a statement that waits for the lock runs on the table that has
 //! the name afterwards.
@@ -247,12 +248,19 @@ impl Line {
         let reached = drained?;
         looked?;
         let committing = Instant::now();
+        let proven = self.past.unproven.is_none();
+        self.note_marks();
         self.applier.commit(&CommitAt::SWAP, self.fence, &reached).await?;
         let applying = self.applying + committing.elapsed();
+        self.saved(&reached);
         self.position = reached;
         if self.applied != before {
             self.readers.wrote();
         }
+        if let Some(why) = self.past.unproven.as_ref().filter(|_| proven) {
+            return Err(Trouble::Locked(why.clone()));
+        }
+        self.hear_own(started + DRAIN_MAX).await?;
         if !go.accept.parked && self.applier.parked().await? > 0 {
             return Err(Trouble::Locked("a row had to be parked just before".into()));
         }

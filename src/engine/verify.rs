@@ -254,7 +254,8 @@ impl Line {
             found: HashSet::new(),
             stuck: Vec::new(),
         };
-        if let Some(from) = from {
+        // What was compared before there was a doubt does not clear it.
+        if let Some(from) = from.filter(|_| self.past.unproven.is_none()) {
             pass.go_on(from);
         }
         Ok(pass)

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::history::Beside;
 use super::record::{Owner, stream_table};
 use crate::schema::table::string_literal;
 use crate::session::{Session, SqlError, instance, number, text};
@@ -67,12 +68,15 @@ impl Fence {
         }
     }
 
-    /// The statement that moves the position with the rows it stands for. It must change exactly one row.
-    pub fn advance(&self, position: &str) -> String {
+    /// The statement that moves the position with the rows it stands for, and what belongs to it. It must change exactly one
+    /// row.
+    pub fn advance(&self, position: &str, beside: &Beside) -> String {
+        let beside = beside.assignments();
         format!(
-            "UPDATE {} SET position = {} WHERE one = 1 AND epoch = {}",
+            "UPDATE {} SET position = {}{}{beside} WHERE one = 1 AND epoch = {}",
             stream_table(self.change),
             string_literal(position),
+            if beside.is_empty() { "" } else { ", " },
             self.epoch
         )
     }

@@ -18,6 +18,7 @@
 //! that only the shadow knows in full would be taken for the one that moved away.
 
 pub mod fence;
+pub mod history;
 pub mod record;
 pub mod sample;
 pub mod store;

@@ -4,12 +4,14 @@ use mysql_async::Row;
 use serde_json::Value;
 
 use super::fence::{Fence, FenceError};
+use super::history::{self, Beside};
 use super::record::{Answer, COLUMNS, Change, Request, Unreadable, stream_table};
 use crate::journal::record::Options;
 use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::throttle::limits::Limits;
 use crate::rows::coverage::{Copied, Coverage};
 use crate::rows::gtid_set::GtidSet;
+use crate::rows::history::Seen;
 use crate::rows::key_range::Bound;
 use crate::rows::ledger::{loss_table, parked_table};
 use crate::schema::table::{Table, TableName, string_literal};
@@ -199,9 +201,10 @@ pub async fn create_stream(session: &mut Session, id: u64) -> Result<(), SqlErro
                 "CREATE TABLE IF NOT EXISTS {stream} (\
              `one` TINYINT NOT NULL PRIMARY KEY DEFAULT 1, \
              `epoch` BIGINT UNSIGNED NOT NULL COMMENT 'of the owner; whoever has another may not write', \
-             `position` LONGTEXT NOT NULL COMMENT 'GTID set up to which the stream has been applied') \
+             `position` LONGTEXT NOT NULL COMMENT 'GTID set up to which the stream has been applied', {}) \
              ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin \
-             COMMENT='rsc: fence and position of change {id}'"
+             COMMENT='rsc: fence and position of change {id}'",
+                history::COLUMNS
             ),
         )
         .await?;
@@ -235,8 +238,8 @@ pub struct Note {
     pub limits: Option<Limits>,
     /// A swap has happened: what serves now, and the freeze where it is known, in milliseconds.
     pub swapped: Option<(Serving, Option<f64>)>,
-    /// The position from which a rebuilt shadow starts.
-    pub start_at: Option<GtidSet>,
+    /// The server when a rebuilt shadow starts: at all that it has executed.
+    pub start_at: Option<Seen>,
 }
 
 /// Saves the state, with what belongs to it, if the fence still stands.
@@ -315,11 +318,12 @@ async fn save_in_transaction(
             &format!("UPDATE `_rsc`.`change` SET {} WHERE id = {}", sets.join(", "), change.id),
         )
         .await?;
-    if let Some(position) = &note.start_at {
+    if let Some(seen) = &note.start_at {
+        let beside = Beside { run: Some(seen.run.clone()), trx: seen.trx, anew: true, ..Beside::default() };
         session
             .run_at("save.batches", &format!("DELETE FROM `_rsc`.`batch` WHERE change_id = {}", change.id))
             .await?;
-        session.run_at("save.position", &fence.advance(&position.to_string())).await?;
+        session.run_at("save.position", &fence.advance(&seen.executed.to_string(), &beside)).await?;
     }
     Ok(())
 }
@@ -341,17 +345,17 @@ pub async fn read_only(session: &mut Session) -> Result<bool, SqlError> {
 
 /// Everything the server has committed.
 pub async fn executed(session: &mut Session) -> Result<GtidSet, StoreError> {
-    read(session.text(EXECUTED).await?)
+    read_set(session.text(EXECUTED).await?)
 }
 
 /// The same, where nobody can write the tables of a swap any more.
 pub async fn freeze_point(session: &mut Session) -> Result<GtidSet, StoreError> {
-    read(session.text_at("swap.freeze", EXECUTED).await?)
+    read_set(session.text_at("swap.freeze", EXECUTED).await?)
 }
 
 const EXECUTED: &str = "SELECT @@GLOBAL.gtid_executed";
 
-fn read(set: Option<String>) -> Result<GtidSet, StoreError> {
+pub(super) fn read_set(set: Option<String>) -> Result<GtidSet, StoreError> {
     set.unwrap_or_default().parse().map_err(|e| StoreError::Position(format!("{e}")))
 }
 

@@ -17,6 +17,8 @@ pub enum Verdict {
     /// Nobody follows the stream; whoever asks catches up first with so many transactions. What a revert loses is known
     /// only then; so many values are on record already.
     CatchesUpFirst { unseen: u64, losses: u64 },
+    /// The two tables are compared before the swap, because of this.
+    ComparesFirst(String),
     /// The stream met something that the other schema cannot hold, or a table as a whole something on its way.
     Blocked(String),
     /// Whoever asks may not see the tables.
@@ -43,6 +45,10 @@ pub struct Signs<'a> {
     /// Why the tables cannot be seen.
     pub hidden: Option<String>,
     pub reason: Option<&'a str>,
+    /// The server's history is not the one that the stream has followed.
+    pub severed: Option<String>,
+    /// Why the tables are to be compared before the next swap.
+    pub unproven: Option<String>,
     pub owner_alive: bool,
     /// The owner lives, but does nothing.
     pub paused: bool,
@@ -82,6 +88,7 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
             _ if signs.serving.is_none() => {
                 Verdict::Impossible("the table that was kept was dropped or renamed by someone else")
             }
+            _ if signs.severed.is_some() => Verdict::Blocked(signs.severed.clone().unwrap_or_default()),
             _ if !signs.owner_alive && !signs.binlogs_kept => {
                 Verdict::Impossible("the server has purged binlogs that the stream still needed")
             }
@@ -94,6 +101,9 @@ pub fn verdict(signs: &Signs<'_>) -> Verdict {
                 "the old schema cannot hold {}; `rsc losses` tells which",
                 if signs.parked == 1 { "1 row".into() } else { format!("{} rows", signs.parked) }
             )),
+            None if signs.unproven.is_some() => {
+                Verdict::ComparesFirst(signs.unproven.clone().unwrap_or_default())
+            }
             None if !signs.owner_alive || signs.paused => Verdict::CatchesUpFirst {
                 unseen: signs.unseen,
                 losses: if signs.state == State::Revertible { signs.losses } else { 0 },
@@ -156,7 +166,7 @@ impl Verdict {
         match self {
             Verdict::Ready | Verdict::Whole => "ready",
             Verdict::ReadyWithLosses(_) => "ready_with_losses",
-            Verdict::CatchesUpFirst { .. } => "catching_up",
+            Verdict::CatchesUpFirst { .. } | Verdict::ComparesFirst(_) => "catching_up",
             Verdict::Blocked(_) => "blocked",
             Verdict::Unknown(_) => "unknown",
             Verdict::Differs(_) => "differs",
@@ -194,6 +204,7 @@ impl fmt::Display for Verdict {
                     many => write!(f, "; the old schema holds {many} values only as the nearest it can"),
                 }
             }
+            Verdict::ComparesFirst(why) => write!(f, "the tables are compared before a swap: {why}"),
             Verdict::Whole => f.write_str("ready: the table is whole, and needs no stream"),
             Verdict::Blocked(why) => write!(f, "blocked: {why}"),
             Verdict::Unknown(why) => write!(f, "unknown: {why}"),
@@ -218,6 +229,8 @@ mod tests {
             in_the_way: None,
             hidden: None,
             reason: None,
+            severed: None,
+            unproven: None,
             owner_alive,
             paused: false,
             unseen: 3,
@@ -253,6 +266,8 @@ mod tests {
             in_the_way: None,
             hidden: None,
             reason: None,
+            severed: None,
+            unproven: None,
             owner_alive: true,
             paused: false,
             unseen: 0,

@@ -15,6 +15,7 @@ use std::collections::HashSet;
 use super::binlog::column_plan::{ColumnPlan, Fields, RowError};
 use super::duplicate::{self, Meeting};
 use crate::journal::fence::{Fence, FenceError};
+use crate::journal::history::Beside;
 use crate::rows::compaction::{Compaction, Origin, Row as NetRow};
 use crate::rows::gtid_set::GtidSet;
 use crate::rows::kept::{Group, KEPT};
@@ -91,6 +92,8 @@ pub struct Applier {
     /// The stream runs from the new schema to the old one, which is when the ledger is kept.
     keeping: bool,
     on_record: OnRecord,
+    /// Goes on record with the next position.
+    pub beside: Beside,
 }
 
 /// What the ledger may have rows of. True too often costs a statement, false too often would be wrong.
@@ -117,7 +120,9 @@ impl Applier {
         let packet = session.text("SELECT @@SESSION.max_allowed_packet").await?;
         let packet = packet.and_then(|bytes| bytes.parse().ok()).unwrap_or(PACKET_DEFAULT);
         let (staged, groups, on_record) = (Vec::new(), vec![Group::WHOLE], OnRecord::default());
-        let mut applier = Self { session, statements, staged, groups, packet, ledger, keeping, on_record };
+        let beside = Beside::default();
+        let mut applier =
+            Self { session, statements, staged, groups, packet, ledger, keeping, on_record, beside };
         applier.create_staging().await?;
         applier.open_ledger().await?;
         Ok(applier)
@@ -276,12 +281,14 @@ impl Applier {
         fence: Fence,
         position: &GtidSet,
     ) -> Result<(), FenceError> {
-        let moved = self.session.run_at(at.advance, &fence.advance(&position.to_string())).await?;
+        let advance = fence.advance(&position.to_string(), &self.beside);
+        let moved = self.session.run_at(at.advance, &advance).await?;
         if moved.affected != 1 {
             self.rollback().await?;
             return Err(FenceError::Fenced);
         }
         self.session.run_at(at.commit, "COMMIT").await?;
+        self.beside = Beside::default();
         Ok(())
     }
 

@@ -14,6 +14,7 @@ pub mod leftover;
 pub mod losses;
 pub mod oracle;
 pub mod preflight;
+pub mod prepared;
 pub mod readers;
 pub mod retention;
 pub mod sample;

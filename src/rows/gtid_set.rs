@@ -202,6 +202,16 @@ impl GtidSet {
         self.sources.values().flat_map(|intervals| &intervals.0).map(|i| i.last - i.first + 1).sum()
     }
 
+    /// The transaction, if it is one.
+    pub fn only(&self) -> Option<(Source, u64)> {
+        let mut sources = self.sources.iter();
+        let (Some((source, intervals)), None) = (sources.next(), sources.next()) else { return None };
+        match intervals.0.as_slice() {
+            [Interval { first, last }] if first == last => Some((source.clone(), *first)),
+            _ => None,
+        }
+    }
+
     /// What is in this set and not in `other`.
     pub fn subtract(&self, other: &GtidSet) -> GtidSet {
         let remaining = self.sources.iter().filter_map(|(source, ours)| {

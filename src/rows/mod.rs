@@ -4,6 +4,7 @@ pub mod compaction;
 pub mod coverage;
 pub mod duplicate;
 pub mod gtid_set;
+pub mod history;
 pub mod image;
 pub mod kept;
 pub mod key_range;

@@ -15,6 +15,7 @@ use mysql_common::binlog::events::{EventData, RowsEventData};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use rsc::mysql::binlog::client_text::ClientText;
 use rsc::mysql::binlog::foreign_statement;
 use rsc::mysql::binlog::reading::{Reading, Watched};
 use rsc::mysql::binlog::{ColumnPlan, RowChange};
@@ -326,10 +327,10 @@ proptest! {
     #[test]
     fn any_statement_touches_a_table_or_does_not(text in "\\PC{0,60}", schema in "[a-z]{0,3}") {
         let table = TableName::new("shop", "users");
-        let _ = foreign_statement::touches(&schema, &text, &[&table]);
-        let _ = foreign_statement::verb(&text);
+        let _ = foreign_statement::touches(&schema, &ClientText::plain(&text), &[&table]);
+        let _ = foreign_statement::verb(&ClientText::plain(&text));
         for verb in ["ALTER TABLE", "CREATE INDEX i ON", "DROP TABLE", "RENAME TABLE x TO", "/*!", "TRUNCATE"] {
-            let _ = foreign_statement::touches(&schema, &format!("{verb} {text} users"), &[&table]);
+            let _ = foreign_statement::touches(&schema, &ClientText::plain(&format!("{verb} {text} users")), &[&table]);
         }
     }
 }

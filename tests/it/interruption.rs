@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use rsc::journal::fence::{self, FenceError};
+use rsc::journal::history::Beside;
 use rsc::rows::gtid_set::GtidSet;
 use rsc::session::Session;
 use tokio::time::sleep;
@@ -97,7 +98,7 @@ async fn a_process_that_was_taken_over_from_commits_nothing() {
     };
     assert!(next.fence.epoch > stale.epoch);
     assert_eq!(stale.share_at("save.share", &mut session).await, Err(FenceError::Fenced));
-    let moved = session.run(&stale.advance(&GtidSet::new().to_string())).await.unwrap();
+    let moved = session.run(&stale.advance(&GtidSet::new().to_string(), &Beside::default())).await.unwrap();
     assert_eq!(moved.affected, 0, "the position is not moved under an old epoch");
     assert_eq!(next.fence.share_at("save.share", &mut session).await, Ok(()));
     next.release(&mut session).await.unwrap();

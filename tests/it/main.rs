@@ -26,6 +26,7 @@ mod fault_matrix;
 mod forward_and_back;
 mod full_disk;
 mod help;
+mod history;
 mod hooks;
 mod in_place;
 mod indexing;

@@ -1,24 +1,35 @@
 //! Finds the statements of other people that change a table in ways that row images do not tell. Pure.
+//!
+//! A statement means what it meant to the server when its client sent it: in that client's character set
+//! ([`client_text`](super::client_text) has decoded it) and its `sql_mode`. With NO_BACKSLASH_ESCAPES a string ends where it
+//! would go on otherwise, and a name behind it would be taken for text. Quoted by `"` a name is one with ANSI_QUOTES and
+//! text without; it is taken for a name either way, which at worst ends a stream that could have gone on.
 
-use sqlparser::dialect::MySqlDialect;
+use std::any::TypeId;
+
+use sqlparser::dialect::{Dialect, MySqlDialect};
 use sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::client_text::{ClientText, UNREADABLE};
 use crate::mysql::shadow::is_probe;
 use crate::schema::table::{TableName, same_name};
 
 /// Whether a statement from the binlog, run in `schema`, defines, empties, renames or writes one of `tables`.
 ///
-/// Text that cannot be read is taken for one that does when it names a table at all.
-pub fn touches(schema: &str, sql: &str, tables: &[&TableName]) -> bool {
+/// Text that cannot be read is taken for one that does when it names a table at all, or a name in it cannot be decoded.
+pub fn touches(schema: &str, text: &ClientText, tables: &[&TableName]) -> bool {
+    let sql = text.sql.as_str();
     if alters_probe(sql) {
         return false;
     }
-    let Some(words) = words(sql) else {
-        return tables.iter().any(|t| sql.to_lowercase().contains(&t.table.to_lowercase()));
+    let Some(words) = words(text) else {
+        let named = |t: &&TableName| sql.to_lowercase().contains(&t.table.to_lowercase());
+        return !text.decoded || tables.iter().any(named);
     };
+    let names = |words| names(words).map(|(before, qualifier, name)| (before, qualifier, Name(name)));
     match word(&words, 0).as_str() {
         "DROP" if matches!(word(&words, 1).as_str(), "DATABASE" | "SCHEMA") => {
-            names(&words).any(|(_, _, name)| tables.iter().any(|t| t.schema == name))
+            names(&words).any(|(_, _, name)| tables.iter().any(|t| name.may_be(&t.schema)))
         }
         "CREATE" | "DROP"
             if matches!(
@@ -33,7 +44,8 @@ pub fn touches(schema: &str, sql: &str, tables: &[&TableName]) -> bool {
         | "REPLACE" | "LOAD" | "WITH") => names(&words).any(|(before, qualifier, name)| {
             stands_for_a_table(verb, &before)
                 && tables.iter().any(|t| {
-                    same_name(&t.table, &name) && same_name(&t.schema, qualifier.as_deref().unwrap_or(schema))
+                    let qualifier = Name(qualifier.clone().unwrap_or_else(|| schema.to_owned()));
+                    name.may_be(&t.table) && qualifier.may_be(&t.schema)
                 })
         }),
         _ => false,
@@ -48,22 +60,74 @@ fn alters_probe(sql: &str) -> bool {
 }
 
 /// CREATE TRIGGER: what the trigger does to rows is in the rows that are logged.
-pub fn makes_trigger(sql: &str) -> bool {
-    let words = words(sql).unwrap_or_default();
+pub fn makes_trigger(text: &ClientText) -> bool {
+    let words = words(text).unwrap_or_default();
     let is = |token: &Token, text: &str| matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(text));
     let head =
         words.iter().take_while(|token| !["ON", "TABLE", "BEFORE", "AFTER"].iter().any(|end| is(token, end)));
     word(&words, 0) == "CREATE" && head.skip(1).any(|token| is(token, "TRIGGER"))
 }
 
+/// A name in a statement.
+struct Name(String);
+
+impl Name {
+    /// What could not be decoded may be any name.
+    fn may_be(&self, other: &str) -> bool {
+        same_name(&self.0, other) || self.0.contains(UNREADABLE)
+    }
+}
+
 /// The word that says what a statement does, in upper case, whatever comments stand before it.
-pub fn verb(sql: &str) -> String {
-    words(sql).map_or_else(String::new, |words| word(&words, 0))
+pub fn verb(text: &ClientText) -> String {
+    words(text).map_or_else(String::new, |words| word(&words, 0))
+}
+
+/// MySQL as it is spoken under NO_BACKSLASH_ESCAPES.
+#[derive(Debug)]
+struct NoBackslash(MySqlDialect);
+
+impl Dialect for NoBackslash {
+    /// The tokenizer asks whether it has a MySQL before it.
+    fn dialect(&self) -> TypeId {
+        self.0.dialect()
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        self.0.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        self.0.is_identifier_part(ch)
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        self.0.is_delimited_identifier_start(ch)
+    }
+
+    fn supports_string_literal_backslash_escape(&self) -> bool {
+        false
+    }
+
+    fn supports_numeric_prefix(&self) -> bool {
+        self.0.supports_numeric_prefix()
+    }
+
+    fn supports_multiline_comment_hints(&self) -> bool {
+        self.0.supports_multiline_comment_hints()
+    }
+
+    fn requires_single_line_comment_whitespace(&self) -> bool {
+        self.0.requires_single_line_comment_whitespace()
+    }
 }
 
 /// Without spaces and comments. `None` for text that cannot be read.
-fn words(sql: &str) -> Option<Vec<Token>> {
-    let tokens = Tokenizer::new(&MySqlDialect {}, sql).tokenize().ok()?;
+fn words(text: &ClientText) -> Option<Vec<Token>> {
+    let usual = MySqlDialect {};
+    let without = NoBackslash(MySqlDialect {});
+    let dialect: &dyn Dialect = if text.backslash_escapes { &usual } else { &without };
+    let tokens = Tokenizer::new(dialect, &text.sql).tokenize().ok()?;
     Some(tokens.into_iter().filter(|t| !matches!(t, Token::Whitespace(_))).collect())
 }
 
@@ -124,8 +188,11 @@ mod tests {
     fn an_alter_of_a_probe_is_about_nothing_else_whatever_its_text() {
         let t = TableName::new("d", "t");
         let of = |table: &str| format!("ALTER TABLE `d`.`{table}` COMMENT='t");
-        assert!(!touches("d", &of("_rsc_probe_0123"), &[&t]));
-        assert!(touches("d", &of("other"), &[&t]), "it cannot be read, and names the table");
+        assert!(!touches("d", &ClientText::plain(&of("_rsc_probe_0123")), &[&t]));
+        assert!(
+            touches("d", &ClientText::plain(&of("other")), &[&t]),
+            "it cannot be read, and names the table"
+        );
     }
 
     #[test]
@@ -135,7 +202,7 @@ mod tests {
             "create definer=`trigger`@`%` trigger if not exists `x` after update on shop.users for each row begin end",
             "/* c */ CREATE DEFINER=`root`@`localhost` TRIGGER tr BEFORE DELETE ON t FOR EACH ROW SET @a = 1",
         ] {
-            assert!(makes_trigger(sql), "{sql}");
+            assert!(makes_trigger(&ClientText::plain(sql)), "{sql}");
         }
         for sql in [
             "CREATE TABLE users (id int)",
@@ -145,14 +212,14 @@ mod tests {
             "DROP TRIGGER tr",
             "ALTER TABLE users ADD c INT",
         ] {
-            assert!(!makes_trigger(sql), "{sql}");
+            assert!(!makes_trigger(&ClientText::plain(sql)), "{sql}");
         }
     }
 
     #[test]
     fn statements_on_the_table_are_found_and_others_are_not() {
         let table = TableName::new("shop", "users");
-        let found = |schema: &str, sql: &str| touches(schema, sql, &[&table]);
+        let found = |schema: &str, sql: &str| touches(schema, &ClientText::plain(sql), &[&table]);
         for sql in [
             "ALTER TABLE users ADD c INT",
             "alter table `shop`.`users` force",
@@ -201,8 +268,29 @@ mod tests {
         for sql in
             ["truncate users", "/* by shop */ TRUNCATE users", "# x\n -- y\n/*!50000 TRUNCATE */ users"]
         {
-            assert_eq!(verb(sql), "TRUNCATE", "{sql}");
+            assert_eq!(verb(&ClientText::plain(sql)), "TRUNCATE", "{sql}");
         }
-        assert_eq!(verb("'"), "");
+        assert_eq!(verb(&ClientText::plain("'")), "");
+    }
+
+    #[test]
+    fn a_string_ends_where_its_client_ended_it() {
+        let table = TableName::new("shop", "users");
+        let sql = r"ALTER TABLE other COMMENT 'x\', RENAME TO users -- '";
+        let as_sent = |backslash_escapes| ClientText { backslash_escapes, ..ClientText::plain(sql) };
+        assert!(!touches("shop", &as_sent(true), &[&table]));
+        assert!(touches("shop", &as_sent(false), &[&table]));
+        let quoted = ClientText { backslash_escapes: false, ..ClientText::plain(r#"TRUNCATE "users""#) };
+        assert!(touches("shop", &quoted, &[&table]));
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_decoded_may_be_any() {
+        let table = TableName::new("shop", "tabl\u{e9}");
+        let text = |sql: &str| ClientText { decoded: false, ..ClientText::plain(sql) };
+        assert!(touches("shop", &text("TRUNCATE `tabl\u{fffd}`"), &[&table]));
+        assert!(!touches("shop", &text("TRUNCATE elsewhere.`tabl\u{fffd}`"), &[&table]));
+        assert!(!touches("shop", &text("TRUNCATE other /* \u{fffd} */"), &[&table]));
+        assert!(touches("shop", &text("TRUNCATE `\u{fffd}"), &[&table]));
     }
 }

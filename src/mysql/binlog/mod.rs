@@ -10,6 +10,7 @@
 //! Nothing here reads optional TABLE_MAP metadata (names, signedness, character sets), so the server's
 //! `binlog_row_metadata` does not matter.
 
+pub mod client_text;
 pub mod column_plan;
 mod decimal;
 pub mod foreign_statement;

@@ -6,20 +6,22 @@
 //! move. Whatever would make a replay of row images inexact ends the reading with a [`StreamError`] that says
 //! what it was; nothing is guessed past.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use mysql_common::binlog::consts::{EventType, StatusVarKey};
+use mysql_common::binlog::consts::{BinlogChecksumAlg, EventType, StatusVarKey};
 use mysql_common::binlog::events::{
     Event, EventData, GtidEvent, QueryEvent, RowsEventData, StatusVarVal, TableMapEvent,
 };
 
+use super::client_text::{self, ClientText, Foreign};
 use super::column_plan::{ColumnPlan, RowChange, RowError};
 use super::foreign_statement;
 use super::stream::StreamError;
 use super::wire_type::PlanMismatch;
 use crate::rows::compaction::Compaction;
 use crate::rows::gtid_set::Source;
+use crate::rows::history::Mark;
 use crate::schema::table::{Column, TableName, same_name};
 
 /// What reading one event came to.
@@ -85,8 +87,54 @@ pub struct Reading {
     /// Seconds since the epoch, from the last event that had a time.
     event_time: u32,
     committed_us: u64,
+    /// The same, of the server where it was first committed.
+    original_us: u64,
+    /// A transaction that this history must have as it is known.
+    expected: Option<Mark>,
+    /// The last transaction that wrote the journal and no row of the table.
+    mark: Option<Mark>,
+    xa: Xa,
+    /// What the server made of the next statement's text.
+    converted: Option<String>,
     before_key: Vec<u8>,
     after_key: Vec<u8>,
+}
+
+/// XA transactions without rows of the table, by their names as the server writes them.
+///
+/// One that wrote to the table ends the stream at its XA PREPARE. So an XA COMMIT is harmless if its XA PREPARE was read here. If
+/// it was not, its rows may be from before the stream began: invisible to the copy until now, and in no event that is yet
+/// to come.
+#[derive(Default)]
+struct Xa {
+    /// Of the open transaction.
+    open: Option<String>,
+    prepared: HashSet<String>,
+    /// Committed, and not read here when it was prepared.
+    missed: Option<String>,
+}
+
+/// More than these are forgotten, which at worst calls for a comparison of the tables.
+const PREPARED_MAX: usize = 10_000;
+
+impl Xa {
+    fn prepare(&mut self) {
+        if self.prepared.len() >= PREPARED_MAX {
+            self.prepared.clear();
+        }
+        self.prepared.extend(self.open.take());
+    }
+
+    /// `sql` is any statement. An XA COMMIT is written by the server itself, in one way.
+    fn ends(&mut self, sql: &str) {
+        if let Some(name) = sql.strip_prefix("XA ROLLBACK ") {
+            self.prepared.remove(name);
+        } else if let Some(name) = sql.strip_prefix("XA COMMIT ")
+            && !self.prepared.remove(name)
+        {
+            self.missed = Some(name.to_owned());
+        }
+    }
 }
 
 /// The events of a compressed transaction must add up to its size: the driver drops what it cannot decompress.
@@ -107,6 +155,11 @@ impl Reading {
             payload: None,
             event_time: 0,
             committed_us: 0,
+            original_us: 0,
+            expected: None,
+            mark: None,
+            xa: Xa::default(),
+            converted: None,
             before_key: Vec::new(),
             after_key: Vec::new(),
         }
@@ -138,6 +191,34 @@ impl Reading {
     /// before the first.
     pub fn committed_us(&self) -> u64 {
         self.committed_us
+    }
+
+    /// When this transaction comes, it must be the one that is meant.
+    pub fn expect(&mut self, mark: Mark) {
+        self.expected = Some(mark);
+    }
+
+    /// A transaction that has ended, by which this history can be told from another one.
+    pub fn mark(&self) -> Option<&Mark> {
+        self.mark.as_ref()
+    }
+
+    /// An XA transaction that was committed, and prepared before the stream began. Told once.
+    pub fn take_missed_xa(&mut self) -> Option<String> {
+        self.xa.missed.take()
+    }
+
+    /// Text that only the server can decode, if the event has such; [`Reading::hear`] what it makes of it.
+    pub fn foreign_text(&self, event: &Event) -> Option<Foreign> {
+        let query = matches!(event.header().event_type(), Ok(EventType::QUERY_EVENT));
+        // What is damaged is said when it is taken.
+        let query: QueryEvent<'_> = query.then(|| event.read_event().ok()).flatten()?;
+        client_text::foreign(&query)
+    }
+
+    /// The text of the event that is taken next.
+    pub fn hear(&mut self, converted: Option<String>) {
+        self.converted = converted;
     }
 
     /// The next event, in the order of the stream.
@@ -236,7 +317,10 @@ impl Reading {
                 Ok(Beat::Passed)
             }
             EventData::XaPrepareLogEvent(_) if self.wrote.watched => Err(StreamError::Xa),
-            EventData::XaPrepareLogEvent(_) => self.end(),
+            EventData::XaPrepareLogEvent(_) => {
+                self.xa.prepare();
+                self.end()
+            }
             EventData::AnonymousGtidEvent(_) => {
                 Err(StreamError::Refused("a transaction has no GTID; gtid_mode was switched off".into()))
             }
@@ -261,8 +345,15 @@ impl Reading {
         if let Some((source, gno)) = &self.gtid {
             return Err(StreamError::Damaged(format!("transaction {source}:{gno} has no end")));
         }
-        self.gtid = Some((Source::new(gtid.sid(), gtid.tag().cloned()), gtid.gno()));
+        let (source, gno) = (Source::new(gtid.sid(), gtid.tag().cloned()), gtid.gno());
         self.committed_us = gtid.immediate_commit_timestamp();
+        self.original_us = gtid.original_commit_timestamp();
+        if let Some(mark) = self.expected.take_if(|mark| mark.is(&source, gno))
+            && mark.committed_us != self.original_us
+        {
+            return Err(StreamError::Anew(mark.gtid()));
+        }
+        self.gtid = Some((source, gno));
         Ok(())
     }
 
@@ -285,35 +376,44 @@ impl Reading {
             )));
         }
         match self.gtid.take() {
-            Some((source, gno)) => Ok(Beat::Committed(source, gno)),
+            Some((source, gno)) => {
+                if wrote.journal && !wrote.watched {
+                    let committed_us = self.original_us;
+                    self.mark = Some(Mark { source: source.clone(), gno, committed_us });
+                }
+                Ok(Beat::Committed(source, gno))
+            }
             None => Ok(Beat::Passed),
         }
     }
 
     fn query(&mut self, event: &QueryEvent<'_>) -> Result<Beat, StreamError> {
-        let (schema, sql) = (event.schema(), event.query());
-        match Query::read(&sql, self.open) {
+        let (schema, text) = (event.schema(), ClientText::of(event, self.converted.take()));
+        let sql = text.sql.as_str();
+        self.xa.ends(sql);
+        match Query::read(&text, self.open) {
             Query::Begin => {
                 self.open = true;
+                self.xa.open = sql.strip_prefix("XA START ").map(str::to_owned);
                 return Ok(Beat::Passed);
             }
             Query::End => return self.end(),
-            Query::Truncate if foreign_statement::touches(&schema, &sql, &[&self.watched.table]) => {
+            Query::Truncate if foreign_statement::touches(&schema, &text, &[&self.watched.table]) => {
                 return Ok(match self.end()? {
                     Beat::Committed(source, gno) => Beat::Truncated(source, gno),
                     other => other,
                 });
             }
-            Query::Rows if may_write(event, &self.watched.table.schema) => return Err(foreign(&sql)),
+            Query::Rows if may_write(event, &self.watched.table.schema) => return Err(foreign(sql)),
             Query::Rows => return Ok(Beat::Passed),
             Query::Truncate | Query::Other => {}
         }
         let tables = [&self.watched.shadow, &self.watched.table];
         // A trigger of the live table is in the way of the next swap, not of the stream. One of the shadow fires for what rsc
         // writes there.
-        let tables = if foreign_statement::makes_trigger(&sql) { &tables[..1] } else { &tables };
-        if !sql.contains(&self.watched.mark) && foreign_statement::touches(&schema, &sql, tables) {
-            return Err(foreign(&sql));
+        let tables = if foreign_statement::makes_trigger(&text) { &tables[..1] } else { &tables };
+        if !sql.contains(&self.watched.mark) && foreign_statement::touches(&schema, &text, tables) {
+            return Err(foreign(sql));
         }
         if self.open { Ok(Beat::Passed) } else { self.end() }
     }
@@ -332,15 +432,15 @@ enum Query {
 
 impl Query {
     /// `open`: within a transaction.
-    fn read(sql: &str, open: bool) -> Self {
+    fn read(text: &ClientText, open: bool) -> Self {
         // Written by the server itself, whatever the client had sent.
-        match sql {
+        match text.sql.as_str() {
             "BEGIN" => return Self::Begin,
             "COMMIT" | "ROLLBACK" => return Self::End,
-            _ if sql.starts_with("XA START") => return Self::Begin,
+            sql if sql.starts_with("XA START") => return Self::Begin,
             _ => {}
         }
-        match (foreign_statement::verb(sql).as_str(), open) {
+        match (foreign_statement::verb(text).as_str(), open) {
             ("TRUNCATE", false) => Self::Truncate,
             ("SAVEPOINT" | "ROLLBACK" | "RELEASE" | "XA" | "CREATE" | "DROP", _) | (_, false) => Self::Other,
             (_, true) => Self::Rows,
@@ -412,6 +512,11 @@ fn check_sum(event: &Event) -> Result<(), StreamError> {
     let footer = event.footer();
     let Ok(Some(algorithm)) = footer.get_checksum_alg() else { return Ok(()) };
     let enabled = footer.get_checksum_enabled();
+    // Then no event has one but the description of the format, which the server alters as it sends it, and sums anew only
+    // where it sums at all.
+    if algorithm == BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_OFF {
+        return Ok(());
+    }
     let (true, false, Some(stored)) = (enabled, made_up, event.checksum()) else { return Ok(()) };
     if event.calc_checksum(algorithm) == u32::from_le_bytes(stored) {
         return Ok(());

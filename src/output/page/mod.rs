@@ -100,7 +100,7 @@ fn badge(state: State) -> &'static str {
 fn tone(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Ready | Verdict::Whole => "good",
-        Verdict::ReadyWithLosses(_) | Verdict::CatchesUpFirst { .. } => "warn",
+        Verdict::ReadyWithLosses(_) | Verdict::CatchesUpFirst { .. } | Verdict::ComparesFirst(_) => "warn",
         Verdict::Blocked(_) | Verdict::Differs(_) => "bad",
         Verdict::Impossible(_) | Verdict::Unknown(_) | Verdict::NotYet | Verdict::TableNotYet => "quiet",
     }

@@ -371,7 +371,9 @@ fn verified(report: &StatusReport) -> Option<(Tone, String)> {
 fn verdict_tone(verdict: &Verdict) -> Tone {
     match verdict {
         Verdict::Ready | Verdict::Whole => Tone::Good,
-        Verdict::ReadyWithLosses(_) | Verdict::CatchesUpFirst { .. } => Tone::Warn,
+        Verdict::ReadyWithLosses(_) | Verdict::CatchesUpFirst { .. } | Verdict::ComparesFirst(_) => {
+            Tone::Warn
+        }
         Verdict::Blocked(_) | Verdict::Differs(_) => Tone::Bad,
         Verdict::Impossible(_) | Verdict::Unknown(_) | Verdict::NotYet | Verdict::TableNotYet => Tone::Plain,
     }

@@ -140,7 +140,7 @@ impl Server {
             keeper: Mutex::new(keeper),
         };
         copy_folder(template, &server.folder.join("data"))?;
-        server.start_mysqld()?;
+        server.start_mysqld(&[])?;
         Ok(server)
     }
 
@@ -192,8 +192,13 @@ impl Server {
 
     /// Starts mysqld again with the same port, data and options, after an orderly shutdown if it still runs.
     pub fn restart(&self) -> Result<(), Error> {
+        self.restart_with(&[])
+    }
+
+    /// The same with further options, for this run only.
+    pub fn restart_with(&self, more: &[&str]) -> Result<(), Error> {
         self.keeper().end("TERM").map_err(doing("shutting mysqld down"))?;
-        self.start_mysqld()
+        self.start_mysqld(more)
     }
 
     /// root without a password, over TCP, no schema chosen.
@@ -262,9 +267,9 @@ impl Server {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start_mysqld(&self) -> Result<(), Error> {
+    fn start_mysqld(&self, more: &[&str]) -> Result<(), Error> {
         let mut keeper = self.keeper();
-        keeper.start().map_err(doing("starting mysqld"))?;
+        keeper.start(more).map_err(doing("starting mysqld"))?;
         let started = Instant::now();
         let log_tail = || tail(&error_log(&self.folder), 25);
         while !answers(&self.socket()) {

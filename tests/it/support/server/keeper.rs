@@ -25,9 +25,9 @@ finish() {
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
 trap '' PIPE
-while read -r order; do
+while read -r order more; do
     case $order in
-        start) "$@" </dev/null >>"$log" 2>&1 & pid=$!; echo "$pid" ;;
+        start) "$@" $more </dev/null >>"$log" 2>&1 & pid=$!; echo "$pid" ;;
         end-*) kill "-${order#end-}" "$pid"; wait "$pid"; pid=; echo ended ;;
     esac
 done
@@ -59,8 +59,9 @@ impl Keeper {
         Ok(Self { shell, orders, replies, pid: None })
     }
 
-    pub fn start(&mut self) -> io::Result<()> {
-        let reply = self.order("start")?;
+    /// With further options, which have no spaces in them.
+    pub fn start(&mut self, more: &[&str]) -> io::Result<()> {
+        let reply = self.order(&format!("start {}", more.join(" ")))?;
         self.pid = Some(reply.parse().map_err(|_| io::Error::other(format!("the keeper said {reply:?}")))?);
         Ok(())
     }
