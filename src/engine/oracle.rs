@@ -11,6 +11,10 @@ use crate::lifecycle::verification::{Finding, Kind, Native};
 use crate::mysql::oracle;
 use crate::mysql::verify::{Examiner, Suspect};
 use crate::schema::statement::Alter;
+use crate::session::SqlError;
+
+/// The names of CHECK constraints are one to a schema.
+const DUPLICATE_CHECK: u16 = 3822;
 
 impl Line {
     /// Asks once for each verification, before the first swap.
@@ -53,13 +57,19 @@ impl Line {
         let (server, statements) = (self.server.clone(), self.sides.statements());
         let (live, made) = (&self.sides.live, &self.sides.shadow);
         let rows = (&statements, alter);
-        let natively = oracle::natively(&server, &mut self.scout, live, rows, keys).await?;
+        let natively = oracle::natively(&server, &mut self.scout, live, rows, keys).await;
+        let none = |why: String| {
+            let left_out = vec![format!("no row of the sample, {why}")];
+            (Vec::new(), Native { left_out, ..Native::default() })
+        };
         let (mut suspects, mut native) = match natively {
-            None => {
-                let why = "no row of the sample, as the native ALTER refuses it".to_owned();
-                (Vec::new(), Native { left_out: vec![why], ..Native::default() })
+            // The sample was asked about before the new table was made, which now has the name.
+            Err(taken @ SqlError::Server { code: DUPLICATE_CHECK, .. }) => {
+                none(format!("as the new table has the name of the constraint: {taken}"))
             }
-            Some(natively) => {
+            Err(error) => return Err(error.into()),
+            Ok(None) => none("as the native ALTER refuses it".to_owned()),
+            Ok(Some(natively)) => {
                 let compared = natively.compare(&server, &statements, made, false).await;
                 natively.remove(&mut self.scout).await?;
                 compared?

@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn a_string_ends_where_its_client_ended_it() {
         let table = TableName::new("shop", "users");
-        let sql = r"ALTER TABLE other COMMENT 'x\', RENAME TO users -- '";
+        let sql = r"INSERT INTO other SELECT 'x\', a FROM users -- '";
         let as_sent = |backslash_escapes| ClientText { backslash_escapes, ..ClientText::plain(sql) };
         assert!(!touches("shop", &as_sent(true), &[&table]));
         assert!(touches("shop", &as_sent(false), &[&table]));
