@@ -134,13 +134,15 @@ async fn a_change_that_is_not_ready_is_not_swapped() {
     // Swapped by itself: there is nothing to do.
     table.asked("cutover", id).await;
     table.asked("complete", id).await;
-    table.fill("id, a", "i + 10000, i", 60_000).await;
-    let mut copying = postponed(&table, &["--batch-time", "2ms"]);
-    copying.says("\"copied\"").await;
+    table.run("CREATE TABLE hold (stop int); INSERT INTO hold VALUES (1)").await;
+    let held = format!("SELECT stop FROM {}.hold", table.schema);
+    let mut copying = postponed(&table, &["--throttle-query", &held]);
+    copying.says("the throttle query answers 1").await;
     let id = self::id(&copying);
     let refused = table.ask("cutover", id).await;
     assert_eq!(refused.code, 3, "{refused:#?}");
     assert!(refused.stdout.contains("not ready to be swapped"), "{refused:#?}");
+    table.run("UPDATE hold SET stop = 0").await;
     assert_eq!(copying.ended().await.well().last_line()["state"], "ready");
     table.asked("cancel", id).await;
 }
