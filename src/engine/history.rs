@@ -62,6 +62,15 @@ const PREPARED_EVERY: Duration = Duration::from_secs(1);
 /// The server has nothing more to send when it has said so this often.
 const END_BEATS: u32 = 2;
 
+/// What the server had executed at some moment, and what of it the stream had not brought.
+///
+/// Commits are ordered, so the binlog has all of `executed` before anything that was not in it. Once the stream has brought
+/// such a transaction, or is at its end, what is still missing will never come.
+pub struct Owed {
+    missing: GtidSet,
+    executed: GtidSet,
+}
+
 /// What a line knows of its past.
 pub struct Past {
     /// The position as it is journaled, or was not long ago.
@@ -73,7 +82,7 @@ pub struct Past {
     looked_at: Instant,
     counted_at: Option<Instant>,
     /// What the server counts as executed and has not come; asked when it was looked at last.
-    owed: Option<GtidSet>,
+    owed: Option<Owed>,
 }
 
 /// A stream that has begun.
@@ -249,10 +258,11 @@ impl Line {
         }
         self.past.looked_at = Instant::now();
         let executed = self.executed().await?;
-        if self.reader.at_end() >= END_BEATS
-            && let Some(owed) = &self.past.owed
+        let reached = reached.unwrap_or(&self.position);
+        if let Some(Owed { missing, executed }) = &self.past.owed
+            && (self.reader.at_end() >= END_BEATS || !executed.contains_set(reached))
         {
-            let lost = owed.subtract(reached.unwrap_or(&self.position));
+            let lost = missing.subtract(reached);
             if !lost.is_empty() {
                 let why = format!(
                     "the server counts {lost} as executed, but its binlog does not have it: gtid_purged was set by hand"
@@ -261,10 +271,10 @@ impl Line {
             }
             self.past.owed = None;
         }
-        let missing = executed.subtract(reached.unwrap_or(&self.position));
+        let missing = executed.subtract(reached);
         if self.past.owed.is_none() && !missing.is_empty() {
             self.reader.forget_end();
-            self.past.owed = Some(missing);
+            self.past.owed = Some(Owed { missing, executed });
         }
         Ok(())
     }

@@ -45,7 +45,12 @@ pub async fn serving(session: &mut Session, change: &Change) -> Result<Option<Se
     match inspect::which_exist(session, &change.new_shadow(), &change.old_shadow()).await? {
         (true, false) => Ok(Some(Serving::Old)),
         (false, true) => Ok(Some(Serving::New)),
-        (false, false) => Ok(None),
+        // A table that may not be seen looks like one that is gone; asked by itself, it is told apart.
+        (false, false) => {
+            inspect::exists(session, &change.new_shadow()).await?;
+            inspect::exists(session, &change.old_shadow()).await?;
+            Ok(None)
+        }
         (true, true) => Err(Trouble::Stop(Told::new(format!(
             "both {} and {} exist; rsc makes only one of them at a time, so someone else made the other",
             change.new_shadow().plain(),

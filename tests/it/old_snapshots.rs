@@ -230,7 +230,7 @@ async fn where_readers_cannot_be_seen_old_snapshots_fail() {
         root.query_drop(statement).await.unwrap();
     }
     let port = server().port().to_string();
-    let words = bench.words(&["--batch-time", "5ms", "--nice-ratio", "30"]);
+    let words = bench.words(&["--batch-time", "5ms", "--nice-ratio", "30", "--allow-unseen"]);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let mut running =
         bare(&[&["--host", "127.0.0.1", "--port", &port, "--user", &account], &words[..]].concat()).start();

@@ -18,7 +18,7 @@ use super::server::Server;
 use super::server::account::Account;
 
 /// No test waits longer for a process; what it had printed is in the panic.
-const ENOUGH: Duration = Duration::from_secs(120);
+const ENOUGH: Duration = Duration::from_secs(300);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A command line to be run. Nothing of the person's own settings reaches it.
