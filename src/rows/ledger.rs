@@ -22,7 +22,7 @@
 
 use super::kept::{Group, WRITTEN, roomy};
 use super::key_range::Frontier;
-use super::statements::{Staging, Statements, collated, define};
+use super::statements::{STAGING_MODE, Staging, Statements, collated, define};
 use crate::schema::conversion::{self, Manner};
 use crate::schema::projection::Mapped;
 use crate::schema::table::{Column, quote, string_literal};
@@ -192,8 +192,7 @@ impl Ledger {
         );
         (!kept.is_empty()).then(|| {
             format!(
-                "UPDATE {} {} AS d STRAIGHT_JOIN {} AS p FORCE INDEX (by_key) ON {} SET {}",
-                self.statements.as_it_is(),
+                "UPDATE {STAGING_MODE} {} AS d STRAIGHT_JOIN {} AS p FORCE INDEX (by_key) ON {} SET {}",
                 Staging::Delta.name(),
                 self.parked(),
                 equal(&self.key("p."), &self.delta_key()),
@@ -311,8 +310,7 @@ impl Ledger {
             false => String::new(),
         };
         format!(
-            "INSERT {} INTO {} ({}) SELECT {} FROM {} AS d{carried}",
-            self.statements.as_it_is(),
+            "INSERT {STAGING_MODE} INTO {} ({}) SELECT {} FROM {} AS d{carried}",
             self.parked(),
             names.join(", "),
             values.join(", "),

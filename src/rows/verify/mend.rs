@@ -1,7 +1,7 @@
 //! Writing rows again that differ.
 
 use super::{Comparison, EXTRA, MEND, SUSPECT, Scope, equal, temporary};
-use crate::rows::statements::{Staging, define};
+use crate::rows::statements::{STAGING_MODE, Staging, define};
 use crate::schema::table::quote;
 
 impl Comparison {
@@ -25,8 +25,7 @@ impl Comparison {
         let (names, values) = (self.staged_names(), self.staged_values());
         let (from, which) = self.live(&Scope::Suspects);
         format!(
-            "INSERT {} INTO {MEND} ({}) SELECT {} FROM {from} WHERE {which}",
-            self.statements.as_it_is(),
+            "INSERT {STAGING_MODE} INTO {MEND} ({}) SELECT {} FROM {from} WHERE {which}",
             names.join(", "),
             values.join(", ")
         )
@@ -36,8 +35,7 @@ impl Comparison {
     pub fn stage_mend(&self, delta: &str) -> String {
         let (names, values) = (self.staged_names(), self.staged_values());
         format!(
-            "INSERT {} INTO {delta} ({}) SELECT {} FROM {SUSPECT} AS x STRAIGHT_JOIN {MEND} AS d ON {}",
-            self.statements.as_it_is(),
+            "INSERT {STAGING_MODE} INTO {delta} ({}) SELECT {} FROM {SUSPECT} AS x STRAIGHT_JOIN {MEND} AS d ON {}",
             names.join(", "),
             values.join(", "),
             equal(&self.statements.source_key_columns(), &self.k("x."))
@@ -50,8 +48,7 @@ impl Comparison {
         let delta = Staging::Delta.name();
         [
             format!(
-                "INSERT {} INTO {} SELECT {key}, {key} FROM {delta} AS d",
-                self.statements.as_it_is(),
+                "INSERT {STAGING_MODE} INTO {} SELECT {key}, {key} FROM {delta} AS d",
                 Staging::Moved.name()
             ),
             format!(

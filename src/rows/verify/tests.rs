@@ -1,5 +1,4 @@
 use super::*;
-use crate::schema::conversion::Manner;
 use crate::schema::projection::{KeyColumn, Projection, TargetOnly};
 use crate::schema::table::{Column, TableName};
 
