@@ -13,4 +13,3 @@ pub mod long_row;
 pub mod pacing;
 pub mod statements;
 pub mod verify;
-pub mod written;

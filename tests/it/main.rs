@@ -66,4 +66,3 @@ mod unique_values;
 mod variables;
 mod verify;
 mod watching;
-mod way_back;

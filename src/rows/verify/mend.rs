@@ -22,7 +22,8 @@ impl Comparison {
     }
 
     pub fn take_mend(&self) -> String {
-        let (names, values) = (self.staged_names(), self.staged_values());
+        let names = self.staged_names();
+        let values: Vec<String> = names.iter().map(|name| format!("d.{name}")).collect();
         let (from, which) = self.live(&Scope::Suspects);
         format!(
             "INSERT {STAGING_MODE} INTO {MEND} ({}) SELECT {} FROM {from} WHERE {which}",
@@ -33,7 +34,8 @@ impl Comparison {
 
     /// Stages those of them that are still suspects.
     pub fn stage_mend(&self, delta: &str) -> String {
-        let (names, values) = (self.staged_names(), self.staged_values());
+        let names = self.staged_names();
+        let values: Vec<String> = names.iter().map(|name| format!("d.{name}")).collect();
         format!(
             "INSERT {STAGING_MODE} INTO {delta} ({}) SELECT {} FROM {SUSPECT} AS x STRAIGHT_JOIN {MEND} AS d ON {}",
             names.join(", "),
