@@ -158,7 +158,17 @@ impl Session {
         Self::of(server, Role::Operator, mode.as_slice()).await
     }
 
+    /// A server that goes away before the session is set up has not been reached: nothing was asked of it yet.
     async fn of(server: &Server, role: Role, more: &[String]) -> Result<Self, SqlError> {
+        match Self::set_up(server, role, more).await {
+            Err(SqlError::Lost(why)) => {
+                Err(SqlError::Unreachable { to: server.address(), why, advice: SEE_ADDRESS })
+            }
+            other => other,
+        }
+    }
+
+    async fn set_up(server: &Server, role: Role, more: &[String]) -> Result<Self, SqlError> {
         let mut session = Self::connected(server).await?;
         session.settle(server, role).await?;
         if !more.is_empty() {

@@ -9,6 +9,7 @@ use mysql_common::binlog::events::Event;
 use rsc::mysql::binlog::reading::{Reading, Watched};
 use rsc::rows::compaction::Compaction;
 use rsc::rows::gtid_set::{GtidSet, Source};
+use rsc::rows::written::Written;
 use rsc::schema::table::{Column, TableName};
 
 /// Rows of every type of column, by every kind of event; tests/bytes/main.rs says what is in it.
@@ -39,6 +40,7 @@ fn watched() -> Watched {
         table: TableName::new("d", "t"),
         columns: columns(),
         key: vec![0],
+        kept: Vec::new(),
         shadow: TableName::new("d", "_rsc1_t_old"),
         mark: "/* rsc change 1 */".into(),
     }
@@ -110,7 +112,7 @@ fn compaction(criterion: &mut Criterion) {
                 |net| {
                     for change in 0..CHANGES {
                         let key = (change % keys).to_le_bytes();
-                        net.update(&key, &key, black_box(&IMAGE));
+                        net.update(&key, &key, black_box(&IMAGE), Written::ALL);
                     }
                 },
                 BatchSize::SmallInput,

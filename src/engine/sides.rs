@@ -27,6 +27,8 @@ pub struct Sides {
     pub missing: Vec<KeyText>,
     /// The AUTO_INCREMENT that the statement asks for, as it spells it.
     pub asked_counter: Option<String>,
+    /// The tables have been swapped before.
+    swapped: bool,
     mapping: Mapping,
     mark: String,
     stream: String,
@@ -88,6 +90,7 @@ impl Sides {
             shadow,
             missing,
             asked_counter: alter.auto_increment,
+            swapped: serving == Serving::New || !change.state.before_first_swap(),
             mapping,
             mark: mark(change.id),
             stream: change.stream_table(),
@@ -127,7 +130,8 @@ impl Sides {
             Serving::New => self.mapping.inverse(),
         };
         let statements = Statements::new(projection, self.live.name.clone(), self.shadow.name.clone());
-        statements.meaning_of(&self.meaning)
+        let statements = statements.meaning_of(&self.meaning);
+        if self.swapped { statements.swapped() } else { statements }
     }
 
     /// What the old schema cannot hold of the rows that the new one serves.
@@ -138,7 +142,7 @@ impl Sides {
         };
         let inverse = Statements::new(self.mapping.inverse(), new.name.clone(), old.name.clone())
             .meaning_of(&self.meaning);
-        Ledger::new(change, inverse)
+        Ledger::new(change, inverse.swapped())
     }
 
     /// The ledger is kept while the new schema serves.
@@ -157,10 +161,12 @@ impl Sides {
     }
 
     pub fn watched(&self) -> Watched {
+        let statements = self.statements();
         Watched {
             table: self.live.name.clone(),
             columns: self.live.columns.clone(),
-            key: self.statements().projection().key_indexes(),
+            key: statements.projection().key_indexes(),
+            kept: statements.watched(),
             shadow: self.shadow.name.clone(),
             mark: self.mark.clone(),
         }

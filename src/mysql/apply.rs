@@ -18,7 +18,7 @@ use crate::journal::fence::{Fence, FenceError};
 use crate::journal::history::Beside;
 use crate::rows::compaction::{Compaction, Origin, Row as NetRow};
 use crate::rows::gtid_set::GtidSet;
-use crate::rows::kept::KEPT;
+use crate::rows::kept::{Group, KEPT};
 use crate::rows::key_range::Frontier;
 use crate::rows::ledger::Ledger;
 use crate::rows::long_row;
@@ -84,6 +84,8 @@ pub struct Applier {
     statements: Statements,
     /// Staging tables that may hold rows.
     staged: Vec<Staging>,
+    /// What the rows in `delta` have written; set whenever it is filled.
+    groups: Vec<Group>,
     /// The server's `max_allowed_packet` for this session.
     packet: usize,
     ledger: Ledger,
@@ -117,8 +119,10 @@ impl Applier {
         session.run("USE `_rsc`").await?;
         let packet = session.text("SELECT @@SESSION.max_allowed_packet").await?;
         let packet = packet.and_then(|bytes| bytes.parse().ok()).unwrap_or(PACKET_DEFAULT);
-        let (staged, on_record, beside) = (Vec::new(), OnRecord::default(), Beside::default());
-        let mut applier = Self { session, statements, staged, packet, ledger, keeping, on_record, beside };
+        let (staged, groups, on_record) = (Vec::new(), vec![Group::WHOLE], OnRecord::default());
+        let beside = Beside::default();
+        let mut applier =
+            Self { session, statements, staged, groups, packet, ledger, keeping, on_record, beside };
         applier.create_staging().await?;
         applier.open_ledger().await?;
         Ok(applier)
@@ -134,6 +138,7 @@ impl Applier {
         self.statements = statements;
         self.ledger = ledger;
         self.keeping = keeping;
+        self.groups = vec![Group::WHOLE];
         self.create_staging().await?;
         self.open_ledger().await
     }
@@ -214,69 +219,54 @@ impl Applier {
         frontier: &Frontier,
         form: Form,
     ) -> Result<(), ApplyError> {
-        let mut kept = self.clear_the_way(moved, gone).await?;
+        self.clear_the_way(moved, gone).await?;
         let rows = staged - self.hold_back(staged).await?;
         if rows == 0 {
             return Ok(());
         }
-        if form == Form::Update && self.statements.keeps() {
-            kept = self.keep(&self.statements.keep_updated()).await?;
+        let mut found = 0;
+        if form == Form::Update {
+            for group in &self.groups {
+                found += self.session.run_at("window.update", &self.statements.update(group)).await?.affected;
+            }
         }
-        let found = match form {
-            Form::Update => self.session.run_at("window.update", &self.statements.update()).await?.affected,
-            Form::Rebuild | Form::Park => 0,
-        };
         if found < rows {
             self.insert(moved, frontier).await?;
         }
-        self.put_back(kept).await?;
         self.record_losses().await
     }
 
-    /// Rows that moved are taken aside, and with those that are gone they leave the shadow. Returns how many have
-    /// values that are to be put back.
-    async fn clear_the_way(&mut self, moved: u64, gone: u64) -> Result<u64, ApplyError> {
+    /// Rows that moved are taken aside, and with those that are gone they leave the shadow.
+    async fn clear_the_way(&mut self, moved: u64, gone: u64) -> Result<(), ApplyError> {
         self.forget(moved, gone).await?;
-        let mut kept = 0;
-        if self.statements.keeps() {
-            self.session.run(&format!("DELETE FROM {KEPT}")).await?;
-        }
-        if self.statements.keeps() && moved > 0 {
-            kept = self.keep(&self.statements.keep_moved()).await?;
-        }
         if moved > 0 {
             self.session.run_at("window.carry", &self.statements.carry()).await?;
         }
         if gone > 0 {
             self.session.run_at("window.delete", &self.statements.delete()).await?;
         }
-        Ok(kept)
+        Ok(())
     }
 
-    /// Sets values aside, and returns of how many rows some are to be put back.
-    async fn keep(&mut self, statement: &str) -> Result<u64, ApplyError> {
-        if self.session.run(statement).await?.affected == 0 {
-            return Ok(0);
-        }
-        self.session.run(&self.statements.judge_kept()).await?;
-        self.session.run(&self.statements.forget_kept()).await?;
-        let left = self.session.first(&format!("SELECT COUNT(*) FROM {KEPT}")).await?;
-        Ok(left.and_then(|row| number(&row, 0)).unwrap_or(0))
-    }
-
-    async fn put_back(&mut self, kept: u64) -> Result<(), ApplyError> {
-        if kept > 0 {
-            for statement in self.statements.put_back() {
-                self.session.run(&statement).await?;
+    /// After a statement has filled `delta`.
+    async fn look_at_groups(&mut self) -> Result<(), SqlError> {
+        self.groups = match self.statements.keeps() {
+            true => {
+                let rows = self.session.rows(&self.statements.groups()).await?;
+                Group::of(rows.iter().filter_map(|row| text(row, 0)))
             }
-        }
+            false => vec![Group::WHOLE],
+        };
         Ok(())
     }
 
     /// Writes the staged rows that are not there.
     async fn insert(&mut self, moved: u64, frontier: &Frontier) -> Result<(), ApplyError> {
         if moved > 0 {
-            self.session.run_at("window.insert_moved", &self.statements.insert_moved(frontier)).await?;
+            for group in &self.groups {
+                let insert = self.statements.insert_moved(group, frontier);
+                self.session.run_at("window.insert_moved", &insert).await?;
+            }
         }
         self.session.run_at("window.insert", &self.statements.insert_rest(frontier)).await?;
         Ok(())
@@ -382,6 +372,7 @@ impl Applier {
         let head = self.statements.stage_delta();
         let mut fields = Fields::new();
         let mut last: &[u8] = &[];
+        let (kept, mut groups) = (self.statements.watched().len(), HashSet::new());
         let staged = self.stage(Staging::Delta, head, rows, |(key, row), text| {
             last = key;
             plan.fields_into(&row.image, &mut fields)?;
@@ -391,9 +382,16 @@ impl Applier {
                 }
                 plan.write_literal(column, fields.get(column).copied().flatten(), text)?;
             }
+            if kept > 0 {
+                let written = row.written.text(kept);
+                text.push_str(&format!(",'{written}'"));
+                groups.insert(written);
+            }
             Ok(())
         });
         let staged = staged.await;
+        // Never those of an earlier window, which may have been of another direction.
+        self.groups = if kept > 0 { Group::of(groups) } else { vec![Group::WHOLE] };
         staged.map_err(|error| match error {
             ApplyError::TooLong { bytes, packet, .. } => {
                 let (mut key, columns) = (String::new(), self.statements.projection().key_indexes());

@@ -306,8 +306,13 @@ async fn fill(
     let mut session = Session::operator(server, mode).await?;
     session.run(LENIENT_DATES).await?;
     let written = live.columns.iter().filter(|column| !column.generated);
-    let names: Vec<String> = written.map(|column| quote(&column.name)).collect();
-    let values: Vec<String> = names.iter().map(|name| format!("d.{name}")).collect();
+    let (names, values): (Vec<String>, Vec<String>) = written
+        .map(|column| {
+            let name = quote(&column.name);
+            let value = conversion::whole(column, &format!("d.{name}"));
+            (name, value)
+        })
+        .unzip();
     let fill = format!(
         "INSERT INTO {probe} ({}) SELECT {} FROM {} WHERE {}",
         names.join(", "),

@@ -29,8 +29,15 @@
 //! DELETE and INSERT of one key are two rows. Columns that only the shadow has must take their default for the
 //! second, exactly as if the window had been applied change by change. The key is in `left`, so the first row
 //! is gone from the shadow when the second is written.
+//!
+//! # What was written
+//!
+//! Of a row that was there before the window, `written` says which columns any of its events has changed. The origin
+//! says whose values the others are: those of the row that had that key at the start.
 
 use std::collections::{HashMap, HashSet};
+
+use super::written::Written;
 
 /// The bytes that identify a row: an unambiguous encoding of its key columns.
 pub type Key = Box<[u8]>;
@@ -53,6 +60,7 @@ pub enum Origin {
 pub struct Row {
     pub origin: Origin,
     pub image: Image,
+    pub written: Written,
 }
 
 /// The net effect of the changes pushed so far.
@@ -71,28 +79,30 @@ impl Compaction {
 
     pub fn insert(&mut self, key: &[u8], image: &[u8]) {
         self.changes += 1;
-        self.put(key, Origin::Fresh, image);
+        self.put(key, Origin::Fresh, image, Written::ALL);
     }
 
-    pub fn update(&mut self, before: &[u8], after: &[u8], image: &[u8]) {
+    /// `written`: the columns in which `image` differs from the one before it.
+    pub fn update(&mut self, before: &[u8], after: &[u8], image: &[u8], written: Written) {
         self.changes += 1;
         if before == after {
             match self.rows.get_mut(before) {
                 Some(row) => {
                     self.bytes = self.bytes + image.len() - row.image.len();
                     row.image = image.into();
+                    row.written = std::mem::replace(&mut row.written, Written::ALL).and(&written);
                 }
-                None => self.put(after, Origin::Same, image),
+                None => self.put(after, Origin::Same, image, written),
             }
             return;
         }
-        let origin = match self.take(before) {
-            Some(Origin::Fresh) => Origin::Fresh,
-            Some(Origin::Moved(from)) => Origin::Moved(from),
-            Some(Origin::Same) | None => Origin::Moved(before.into()),
+        let (origin, earlier) = match self.take(before) {
+            Some(Row { origin: Origin::Same, written, .. }) => (Origin::Moved(before.into()), Some(written)),
+            Some(Row { origin, written, .. }) => (origin, Some(written)),
+            None => (Origin::Moved(before.into()), None),
         };
         self.leave(before);
-        self.put(after, origin, image);
+        self.put(after, origin, image, earlier.map_or(written.clone(), |earlier| earlier.and(&written)));
     }
 
     pub fn delete(&mut self, key: &[u8]) {
@@ -135,17 +145,17 @@ impl Compaction {
         self.bytes = 0;
     }
 
-    fn put(&mut self, key: &[u8], origin: Origin, image: &[u8]) {
+    fn put(&mut self, key: &[u8], origin: Origin, image: &[u8], written: Written) {
         self.bytes += key.len() + image.len();
-        if let Some(old) = self.rows.insert(key.into(), Row { origin, image: image.into() }) {
+        if let Some(old) = self.rows.insert(key.into(), Row { origin, image: image.into(), written }) {
             self.bytes -= key.len() + old.image.len();
         }
     }
 
-    fn take(&mut self, key: &[u8]) -> Option<Origin> {
+    fn take(&mut self, key: &[u8]) -> Option<Row> {
         let row = self.rows.remove(key)?;
         self.bytes -= key.len() + row.image.len();
-        Some(row.origin)
+        Some(row)
     }
 
     fn leave(&mut self, key: &[u8]) {
@@ -182,7 +192,7 @@ mod tests {
     fn a_key_updated_a_thousand_times_is_written_once() {
         let mut c = Compaction::new();
         for n in 0..1000 {
-            c.update(b"k", b"k", format!("{n}").as_bytes());
+            c.update(b"k", b"k", format!("{n}").as_bytes(), Written::ALL);
         }
         assert_eq!(net(&c), (vec![row("k", "999", Origin::Same)], vec![]));
         assert_eq!(c.changes(), 1000);
@@ -192,17 +202,17 @@ mod tests {
     #[test]
     fn a_chain_of_moves_is_one_move_and_leaves_every_key_on_its_way() {
         let mut c = Compaction::new();
-        c.update(b"a", b"b", b"1");
-        c.update(b"b", b"c", b"2");
+        c.update(b"a", b"b", b"1", Written::ALL);
+        c.update(b"b", b"c", b"2", Written::ALL);
         assert_eq!(net(&c), (vec![row("c", "2", moved("a"))], vec!["a".into(), "b".into()]));
     }
 
     #[test]
     fn two_rows_that_swap_keys_are_two_moves() {
         let mut c = Compaction::new();
-        c.update(b"a", b"t", b"1");
-        c.update(b"b", b"a", b"2");
-        c.update(b"t", b"b", b"1");
+        c.update(b"a", b"t", b"1", Written::ALL);
+        c.update(b"b", b"a", b"2", Written::ALL);
+        c.update(b"t", b"b", b"1", Written::ALL);
         let (rows, left) = net(&c);
         assert_eq!(rows, vec![row("a", "2", moved("b")), row("b", "1", moved("a"))]);
         assert_eq!(left, ["a", "b", "t"]);
@@ -220,7 +230,7 @@ mod tests {
     fn a_row_that_came_and_went_is_still_deleted() {
         let mut c = Compaction::new();
         c.insert(b"a", b"1");
-        c.update(b"a", b"b", b"2");
+        c.update(b"a", b"b", b"2", Written::ALL);
         c.delete(b"b");
         assert_eq!(net(&c), (vec![], vec!["a".into(), "b".into()]));
     }
@@ -228,16 +238,29 @@ mod tests {
     #[test]
     fn a_row_that_returns_to_its_key_is_carried() {
         let mut c = Compaction::new();
-        c.update(b"a", b"b", b"1");
-        c.update(b"b", b"a", b"2");
+        c.update(b"a", b"b", b"1", Written::ALL);
+        c.update(b"b", b"a", b"2", Written::ALL);
         assert_eq!(net(&c), (vec![row("a", "2", moved("a"))], vec!["a".into(), "b".into()]));
+    }
+
+    #[test]
+    fn a_column_that_any_event_of_a_row_writes_is_written() {
+        let written = |columns: [bool; 3]| Written::of(columns.into_iter());
+        let mut c = Compaction::new();
+        c.update(b"a", b"a", b"1", written([true, false, false]));
+        c.update(b"a", b"b", b"2", written([false, true, false]));
+        c.update(b"x", b"y", b"3", written([false, false, true]));
+        c.insert(b"n", b"4");
+        c.update(b"n", b"n", b"5", written([false, false, false]));
+        let of = |key: &[u8]| c.rows().find(|(k, _)| *k == key).unwrap().1.written.text(3);
+        assert_eq!([of(b"b"), of(b"y"), of(b"n")], ["110", "001", "111"]);
     }
 
     #[test]
     fn the_bytes_held_fall_back_to_nothing() {
         let mut c = Compaction::new();
         c.insert(b"a", b"123");
-        c.update(b"a", b"b", b"12345");
+        c.update(b"a", b"b", b"12345", Written::ALL);
         c.delete(b"b");
         assert_eq!(c.bytes(), 2, "two left keys");
         c.clear();

@@ -9,12 +9,20 @@
 //! * **parked**: a row that the shadow cannot hold at all, with what only the shadow knew of it. It is not in the
 //!   shadow. Its values are not kept here: the live table has them, and when the row is tried again it is read from
 //!   there, like a row of a copy batch. It may then be from after the position; the stream is yet to bring that.
+//!   But a window may leave out columns that the shadow can know better ([`super::kept`]). Of those the record has
+//!   the shadow's value (`f0` and on), the live table's as of the position (`w0` and on), and which of
+//!   them have been written since (`written`): the others come back as they were.
+//!
+//! What is on record about the value of such a column stays until the column is written, and goes with its row.
 //!
 //! A parked row that is written stays parked until it is tried again, so that a row that is written often does not
 //! make every window fail. It follows its key, and is forgotten with its row.
 //!
 //! Statements use the ledger's tables by one alias each, because a swap has to lock every alias.
 
+use std::collections::BTreeMap;
+
+use super::kept::{Group, WRITTEN, roomy};
 use super::key_range::Frontier;
 use super::statements::{Staging, Statements, collated, define};
 use crate::schema::conversion::{self, Manner};
@@ -68,6 +76,13 @@ impl Ledger {
         let mut own = key.clone();
         for (i, column) in self.own().enumerate() {
             own.push(define(&format!("c{i}"), column, true));
+        }
+        for (i, kept) in self.statements.kept().into_iter().enumerate() {
+            own.push(roomy(&format!("f{i}"), &kept.target));
+            own.push(roomy(&format!("w{i}"), self.source(kept)));
+        }
+        if self.statements.keeps() {
+            own.push(self.statements.define_written("`written`"));
         }
         let change = self.change;
         [
@@ -136,20 +151,19 @@ impl Ledger {
     }
 
     /// Parked rows go with their key.
-    pub fn follow_moved(&self) -> String {
-        let sets: Vec<String> =
-            self.key("p.").iter().zip(self.key("m.")).map(|(p, m)| format!("{p} = {m}")).collect();
-        format!(
-            "UPDATE {} AS m STRAIGHT_JOIN {} AS p FORCE INDEX (by_key) ON {} SET {}",
+    pub fn follow_moved(&self) -> [String; 2] {
+        let from = format!(
+            "{} AS m STRAIGHT_JOIN {} AS p FORCE INDEX (by_key) ON {}",
             Staging::Moved.name(),
             self.parked(),
-            equal(&self.key("p."), &self.key_before()),
-            sets.join(", ")
-        )
+            equal(&self.key("p."), &self.key_before())
+        );
+        let with = self.key("").into_iter().zip(self.key("m.")).collect();
+        self.anew(&self.statements.as_it_is(), &self.parked(), "p", &self.parked_columns(), &from, &with)
     }
 
     /// Lost values go with the key of their row while the old schema serves; `forward` are the statements then.
-    pub fn follow_losses(&self, forward: &Statements) -> String {
+    pub fn follow_losses(&self, forward: &Statements) -> [String; 2] {
         let before: Vec<String> = forward
             .projection()
             .key
@@ -157,15 +171,77 @@ impl Ledger {
             .enumerate()
             .map(|(i, part)| format!("l.k{i} = {}", collated(&format!("m.f{i}"), &part.target)))
             .collect();
-        let sets: Vec<String> =
-            self.key("l.").iter().zip(self.key("m.")).map(|(l, m)| format!("{l} = {m}")).collect();
-        format!(
-            "UPDATE {} AS m STRAIGHT_JOIN {} AS l FORCE INDEX (by_key) ON {} SET {}",
+        // The keys are of the other schema's types, and must fit.
+        self.losses_moved(&self.statements.lenient(), &before.join(" AND "))
+    }
+
+    fn losses_moved(&self, mode: &str, before: &str) -> [String; 2] {
+        let from = format!(
+            "{} AS m STRAIGHT_JOIN {} AS l FORCE INDEX (by_key) ON {before}",
             Staging::Moved.name(),
-            self.loss(),
-            before.join(" AND "),
-            sets.join(", ")
-        )
+            self.loss()
+        );
+        let with = self.key("").into_iter().zip(self.key("m.")).collect();
+        let rest = ["`column_name`", "`kept`", "`lost`", "`whole`", "`since`"].map(str::to_owned);
+        let columns: Vec<String> = self.key("").into_iter().chain(rest).collect();
+        self.anew(mode, &self.loss(), "l", &columns, &from, &with)
+    }
+
+    /// What staged rows have written of parked ones.
+    pub fn note_written(&self) -> Option<[String; 2]> {
+        let kept = self.statements.kept();
+        let mut with = BTreeMap::from([("`written`".to_owned(), format!("p.`written` | d.{WRITTEN}"))]);
+        with.extend(
+            kept.iter()
+                .enumerate()
+                .map(|(i, m)| (format!("w{i}"), conversion::whole(self.source(m), &self.live(m)))),
+        );
+        let from = format!(
+            "{} AS d STRAIGHT_JOIN {} AS p FORCE INDEX (by_key) ON {}",
+            Staging::Delta.name(),
+            self.parked(),
+            equal(&self.key("p."), &self.delta_key())
+        );
+        let columns = self.parked_columns();
+        (!kept.is_empty())
+            .then(|| self.anew(&self.statements.as_it_is(), &self.parked(), "p", &columns, &from, &with))
+    }
+
+    /// Changes the rows of one of the two tables that `from` finds: they are inserted with the values of `with`, and the
+    /// earlier ones deleted. An UPDATE that joins would pass dates on as values of the session, in whose mode there may be
+    /// no such date and in whose zone two instants are one time; rows that are inserted from rows are copied as they
+    /// are. New numbers are higher than all before, and if nothing was inserted there is nothing to delete.
+    fn anew(
+        &self,
+        mode: &str,
+        table: &str,
+        alias: &str,
+        columns: &[String],
+        from: &str,
+        with: &BTreeMap<String, String>,
+    ) -> [String; 2] {
+        let value = |name: &String| with.get(name).cloned().unwrap_or_else(|| format!("{alias}.{name}"));
+        let values: Vec<String> = columns.iter().map(value).collect();
+        [
+            format!(
+                "INSERT {mode} INTO {table} ({}) SELECT {} FROM {from}",
+                columns.join(", "),
+                values.join(", ")
+            ),
+            format!("DELETE {alias} FROM {from} WHERE {alias}.n < LAST_INSERT_ID()"),
+        ]
+    }
+
+    /// All but the number.
+    fn parked_columns(&self) -> Vec<String> {
+        let mut columns = self.key("");
+        columns.extend((0..self.own().count()).map(|i| format!("c{i}")));
+        columns.extend((0..self.statements.kept().len()).flat_map(|i| [format!("f{i}"), format!("w{i}")]));
+        if self.statements.keeps() {
+            columns.push("`written`".into());
+        }
+        columns.extend(["`had`", "`reason`", "`since`"].map(str::to_owned));
+        columns
     }
 
     /// Staged rows that are parked are not to be written.
@@ -200,11 +276,19 @@ impl Ledger {
 
     /// Writes the staged rows that the shadow can hold beside its own, and leaves the others staged: nothing is
     /// ignored, for what is left is parked. Moved rows first, with what was carried.
-    pub fn insert_fitting(&self, moved: bool) -> Vec<String> {
+    pub fn insert_fitting(&self, moved: bool, groups: &[Group]) -> Vec<String> {
         let own = self.statements.shadow_key_columns().swap_remove(0);
-        let moved = moved.then(|| self.statements.insert_moved(&Frontier::End));
-        let inserts = moved.into_iter().chain([self.statements.insert_rest(&Frontier::End)]);
+        let inserts = self.inserts(moved, groups).into_iter();
         inserts.map(|insert| format!("{insert} ON DUPLICATE KEY UPDATE {own} = {own}")).collect()
+    }
+
+    /// Writes the staged rows, each as what it is: what was carried of one belongs to it, also if it does not fit.
+    pub fn inserts(&self, moved: bool, groups: &[Group]) -> Vec<String> {
+        if !moved {
+            return vec![self.statements.insert_rest(&Frontier::End)];
+        }
+        let moved = groups.iter().map(|group| self.statements.insert_moved(group, &Frontier::End));
+        moved.chain([self.statements.insert_uncarried()]).collect()
     }
 
     /// Staged rows that the shadow has are staged no more.
@@ -244,9 +328,18 @@ impl Ledger {
         let mut names = self.key("");
         let mut values = self.delta_key();
         let carries = self.statements.carries();
-        for (i, _) in self.own().enumerate() {
+        for (i, column) in self.own().enumerate() {
             names.push(format!("c{i}"));
-            values.push(format!("c.c{i}"));
+            values.push(conversion::whole(column, &format!("c.c{i}")));
+        }
+        for (i, kept) in self.statements.kept().into_iter().enumerate() {
+            names.extend([format!("f{i}"), format!("w{i}")]);
+            values.push(conversion::whole(&kept.target, &format!("c.f{i}")));
+            values.push(conversion::whole(self.source(kept), &self.live(kept)));
+        }
+        if self.statements.keeps() {
+            names.push("`written`".into());
+            values.push(format!("IF(c.k0 IS NULL, REPEAT('1', LENGTH(d.{WRITTEN})), d.{WRITTEN})"));
         }
         names.extend(["`had`".into(), "`reason`".into()]);
         values.push(if carries { "c.k0 IS NOT NULL".into() } else { "FALSE".into() });
@@ -260,7 +353,8 @@ impl Ledger {
             false => String::new(),
         };
         format!(
-            "INSERT INTO {} ({}) SELECT {} FROM {} AS d{carried}",
+            "INSERT {} INTO {} ({}) SELECT {} FROM {} AS d{carried}",
+            self.statements.as_it_is(),
             self.parked(),
             names.join(", "),
             values.join(", "),
@@ -268,8 +362,8 @@ impl Ledger {
         )
     }
 
-    /// What is on record about the values of rows that the window touches.
-    pub fn forget_losses(&self) -> [String; 2] {
+    /// Takes off the record what was said of rows that are gone, and of values that the window writes.
+    pub fn forget_losses(&self) -> Vec<String> {
         let of = |staging: Staging, alias: &str, key: Vec<String>| {
             format!(
                 "DELETE l FROM {} AS {alias} STRAIGHT_JOIN {} AS l FORCE INDEX (by_key) ON {}",
@@ -278,7 +372,47 @@ impl Ledger {
                 equal(&self.key("l."), &key)
             )
         };
-        [of(Staging::Delta, "d", self.delta_key()), of(Staging::Gone, "g", self.key("g."))]
+        let delta = of(Staging::Delta, "d", self.delta_key());
+        let gone = of(Staging::Gone, "g", self.key("g."));
+        let standing: Vec<String> = self
+            .compared()
+            .into_iter()
+            .filter_map(|mapped| {
+                let name = string_literal(&self.source(mapped).name);
+                Some(format!("l.`column_name` = {name} AND NOT {}", self.is_written(mapped)?))
+            })
+            .collect();
+        if standing.is_empty() {
+            return vec![delta, gone];
+        }
+        let moved = Staging::Moved.name();
+        let [follow, leave] =
+            self.losses_moved(&self.statements.as_it_is(), &equal(&self.key("l."), &self.key_before()));
+        vec![
+            format!(
+                "{gone} LEFT JOIN {moved} AS m ON {} WHERE m.f0 IS NULL",
+                equal(&self.key_before(), &self.key("l."))
+            ),
+            follow,
+            leave,
+            format!("{delta} WHERE NOT ({})", standing.join(" OR ")),
+        ]
+    }
+
+    /// A parked row has lost no value: it is not in the shadow.
+    pub fn forget_losses_of_parked(&self) -> String {
+        format!(
+            "DELETE l FROM {} AS p STRAIGHT_JOIN {} AS l FORCE INDEX (by_key) ON {}",
+            self.parked(),
+            self.loss(),
+            equal(&self.key("l."), &self.key("p."))
+        )
+    }
+
+    /// That a staged row has written a column; `None` if they all write it.
+    fn is_written(&self, mapped: &Mapped) -> Option<String> {
+        let place = self.statements.place(mapped)?;
+        Some(format!("SUBSTR(d.{WRITTEN}, {}, 1) = '1'", place + 1))
     }
 
     /// Losses with these numbers.
@@ -343,8 +477,12 @@ impl Ledger {
     }
 
     fn is_lost(&self, i: usize) -> String {
-        let source = self.source(self.compared()[i]);
-        format!("NOT {}", same(&format!("b.b{i}"), &format!("d.{}", quote(&source.name)), source))
+        let mapped = self.compared()[i];
+        let differs = format!("NOT {}", same(&format!("b.b{i}"), &self.live(mapped), self.source(mapped)));
+        match self.is_written(mapped) {
+            Some(written) => format!("({written} AND {differs})"),
+            None => differs,
+        }
     }
 
     fn back_and_delta(&self) -> String {
@@ -391,9 +529,13 @@ impl Ledger {
         )
     }
 
-    /// Stages parked rows as the live table has them now.
+    /// Stages parked rows as the live table has them now, but for what is on record.
     pub fn stage_parked(&self, first: u64, last: u64) -> String {
-        self.stage_live(&format!("{} AS p", self.parked()), &format!("p.n BETWEEN {first} AND {last}"))
+        let kept = self.statements.kept();
+        let recorded =
+            |column: usize| kept.iter().position(|m| m.source == column).map(|i| format!("p.w{i}"));
+        let which = format!("p.n BETWEEN {first} AND {last}");
+        self.stage_live(&format!("{} AS p", self.parked()), recorded, !kept.is_empty(), &which)
     }
 
     /// Stages rows with lost values as the live table has them now.
@@ -403,14 +545,31 @@ impl Ledger {
             self.key("l.").join(", "),
             self.loss()
         );
-        self.stage_live(&keys, "TRUE")
+        self.stage_live(&keys, |_| None, false, "TRUE")
     }
 
-    fn stage_live(&self, keys: &str, which: &str) -> String {
+    fn stage_live(
+        &self,
+        keys: &str,
+        recorded: impl Fn(usize) -> Option<String>,
+        written: bool,
+        which: &str,
+    ) -> String {
         let projection = self.statements.projection();
-        let names: Vec<String> =
-            projection.staged().iter().map(|&i| quote(&projection.source[i].name)).collect();
-        let values: Vec<String> = names.iter().map(|name| format!("d.{name}")).collect();
+        let columns = projection.staged();
+        let mut names: Vec<String> = columns.iter().map(|&i| quote(&projection.source[i].name)).collect();
+        let mut values: Vec<String> = columns
+            .iter()
+            .zip(&names)
+            .map(|(&i, name)| {
+                let value = recorded(i).unwrap_or_else(|| format!("d.{name}"));
+                conversion::whole(&projection.source[i], &value)
+            })
+            .collect();
+        if written {
+            names.push(WRITTEN.into());
+            values.push("p.`written`".into());
+        }
         format!(
             "INSERT {} INTO {} ({}) SELECT {} FROM {keys} STRAIGHT_JOIN {} ON {} WHERE {which}",
             self.statements.as_it_is(),
@@ -424,8 +583,10 @@ impl Ledger {
 
     /// Gives back what only the shadow knew of the staged rows.
     pub fn carry_parked(&self, first: u64, last: u64) -> String {
-        let own = self.own().enumerate().map(|(i, _)| format!("p.c{i}"));
-        let values: Vec<String> = self.key("p.").into_iter().chain(own).collect();
+        let own = self.own().enumerate().map(|(i, own)| conversion::whole(own, &format!("p.c{i}")));
+        let kept = self.statements.kept().into_iter().enumerate();
+        let kept = kept.map(|(i, kept)| conversion::whole(&kept.target, &format!("p.f{i}")));
+        let values: Vec<String> = self.key("p.").into_iter().chain(own).chain(kept).collect();
         format!(
             "INSERT INTO {} SELECT {} FROM {} AS p JOIN {} AS d ON {} WHERE p.n BETWEEN {first} AND {last} AND p.had",
             Staging::Carried.name(),
@@ -453,6 +614,11 @@ impl Ledger {
             .iter()
             .filter(|m| !conversion::survives(&projection.source[m.source], &m.target))
             .collect()
+    }
+
+    /// What the live table has in it of a staged row.
+    fn live(&self, mapped: &Mapped) -> String {
+        format!("d.{}", quote(&self.source(mapped).name))
     }
 
     fn source(&self, mapped: &Mapped) -> &Column {
@@ -491,7 +657,7 @@ fn equal(a: &[String], b: &[String]) -> String {
 pub fn same(a: &str, b: &str, column: &Column) -> String {
     match (column.data_type.as_str(), &column.charset) {
         // An empty label reads as no label does.
-        ("enum", _) => format!("({a} + 0 <=> {b} + 0)"),
+        ("enum" | "set", _) => format!("(CAST({a} AS UNSIGNED) <=> CAST({b} AS UNSIGNED))"),
         (_, Some(_)) => format!("(CAST({a} AS BINARY) <=> CAST({b} AS BINARY))"),
         // 0 and -0 are equal, but not the same.
         ("float" | "double", None) => format!("({a} <=> {b} AND CONCAT({a}) <=> CONCAT({b}))"),

@@ -13,3 +13,4 @@ pub mod long_row;
 pub mod pacing;
 pub mod statements;
 pub mod verify;
+pub mod written;

@@ -13,14 +13,16 @@
 //! | `delta` | the last image of each touched row, in the live table's own types |
 //! | `gone` | the keys that were left |
 //! | `moved` | for each moved row its key before and after |
-//! | `carried` | what only the shadow knows of moved rows, under their key after |
+//! | `carried` | what only the shadow knows of moved rows, and what it knows better, under their key after |
 //!
 //! Order: `carry`, `delete`, `update`, `insert_moved`, `insert_rest`. An UPDATE of the shadow's key would do for
 //! one moved row, but not for two that swap: the server checks uniqueness row by row. Carrying is that UPDATE
-//! for a set: the shadow row takes its new key, and all that only the shadow knows goes with it.
+//! for a set: the shadow row takes its new key, and all that only the shadow knows goes with it. `update` and
+//! `insert_moved` leave out what was not written ([`super::kept`]), and are one statement a [`Group`].
 //!
 //! Nothing here ignores or replaces a duplicate.
 
+use super::kept::{Group, WRITTEN, roomy};
 use super::key_range::{self, Bound, Frontier};
 use crate::schema::conversion;
 use crate::schema::meaning::Meaning;
@@ -42,6 +44,8 @@ pub struct Statements {
     source: TableName,
     pub(super) shadow: TableName,
     meaning: Meaning,
+    /// Which of the projection's mapped columns the shadow may know better than its source can say.
+    pub(super) kept: Vec<usize>,
 }
 
 /// A staging table. They live in the sidecar schema, and are seen by one session only.
@@ -68,7 +72,7 @@ impl Staging {
 
 impl Statements {
     pub fn new(projection: Projection, source: TableName, shadow: TableName) -> Self {
-        Self { projection, source, shadow, meaning: Meaning::default() }
+        Self { projection, source, shadow, meaning: Meaning::default(), kept: Vec::new() }
     }
 
     /// For sessions that write as this says.
@@ -78,6 +82,17 @@ impl Statements {
 
     pub fn meaning(&self) -> &Meaning {
         &self.meaning
+    }
+
+    /// The same where the tables have been swapped before.
+    pub fn swapped(self) -> Self {
+        let projection = &self.projection;
+        let better = |m: &Mapped| {
+            projection.computed_there(m) || !conversion::survives(&m.target, &projection.source[m.source])
+        };
+        let mapped = projection.mapped.iter().enumerate();
+        let kept = mapped.filter(|(_, m)| better(m)).map(|(i, _)| i).collect();
+        Self { kept, ..self }
     }
 
     /// The table that rows come from.
@@ -127,6 +142,10 @@ impl Statements {
                     let in_key = self.projection.key.iter().any(|k| k.source == i);
                     columns.push(define(&quote(&column.name), column, !in_key));
                 }
+                if self.keeps() {
+                    columns.push(self.define_written(WRITTEN));
+                    columns.push(format!("KEY ({WRITTEN})"));
+                }
                 self.projection.key.iter().map(|k| quote(&self.source_column(k).name)).collect()
             }
             Staging::Gone => {
@@ -144,6 +163,9 @@ impl Statements {
                 self.define_key("k", &mut columns);
                 for (i, own) in self.projection.target_only.iter().enumerate() {
                     columns.push(define(&format!("c{i}"), &own.column, true));
+                }
+                for (i, kept) in self.kept().iter().enumerate() {
+                    columns.push(roomy(&format!("f{i}"), &kept.target));
                 }
                 key("k")
             }
@@ -166,10 +188,14 @@ impl Statements {
         &self.projection.source[part.source]
     }
 
-    /// `INSERT INTO delta (…) VALUES `, to be followed by rows of the columns `Projection::staged`.
+    /// `INSERT INTO delta (…) VALUES `, to be followed by rows of the columns `Projection::staged`, and of what was
+    /// written if the shadow keeps anything.
     pub fn stage_delta(&self) -> String {
-        let names: Vec<_> =
+        let mut names: Vec<_> =
             self.projection.staged().iter().map(|&i| quote(&self.projection.source[i].name)).collect();
+        if self.keeps() {
+            names.push(WRITTEN.into());
+        }
         format!("INSERT {STAGING_MODE} INTO {} ({}) VALUES ", Staging::Delta.name(), names.join(", "))
     }
 
@@ -184,14 +210,16 @@ impl Statements {
         format!("INSERT {STAGING_MODE} INTO {} VALUES ", Staging::Moved.name())
     }
 
-    /// Takes aside what only the shadow knows of moved rows.
+    /// Takes aside what only the shadow knows of moved rows, and what it may know better.
     pub fn carry(&self) -> String {
         let key = (0..self.projection.key.len()).map(|i| format!("m.k{i}"));
-        let own = self.projection.target_only.iter().map(|o| format!("_rsc_s.{}", quote(&o.column.name)));
+        let whole = |column: &Column| conversion::whole(column, &format!("_rsc_s.{}", quote(&column.name)));
+        let own = self.projection.target_only.iter().map(|own| whole(&own.column));
+        let kept = self.kept().into_iter().map(|mapped| whole(&mapped.target));
         format!(
             "INSERT INTO {} SELECT {} FROM {} AS m STRAIGHT_JOIN {} ON {}",
             Staging::Carried.name(),
-            key.chain(own).collect::<Vec<_>>().join(", "),
+            key.chain(own).chain(kept).collect::<Vec<_>>().join(", "),
             Staging::Moved.name(),
             self.shadow_by_key(),
             self.matches(|i, _| format!("m.f{i}")),
@@ -207,24 +235,28 @@ impl Statements {
         )
     }
 
-    /// Brings the rows that are there to their last image. Columns that only the shadow has keep their value.
-    pub fn update(&self) -> String {
-        let mut sets: Vec<String> = self
-            .projection
-            .mapped
-            .iter()
+    /// Brings the rows that are there to their last image. Columns that only the shadow has keep their value, and so do
+    /// those that were not written.
+    pub fn update(&self, group: &Group) -> String {
+        let stands = |m: &Mapped| self.place(m).is_some_and(|place| !group.writes(place));
+        let (standing, written): (Vec<&Mapped>, Vec<&Mapped>) =
+            self.projection.mapped.iter().partition(|m| stands(m));
+        let mut sets: Vec<String> = written
+            .into_iter()
             .filter(|m| !self.equal_means_identical(m.source))
             .map(|m| format!("_rsc_s.{} = {}", quote(&m.target.name), self.value(m)))
             .collect();
-        for own in self.projection.target_only.iter().filter(|o| o.column.on_update()) {
-            let name = quote(&own.column.name);
+        let own = self.projection.target_only.iter().map(|own| &own.column);
+        for column in own.chain(standing.into_iter().map(|m| &m.target)).filter(|c| c.on_update()) {
+            let name = quote(&column.name);
             sets.push(format!("_rsc_s.{name} = _rsc_s.{name}"));
         }
         if sets.is_empty() {
             return "DO 0".into();
         }
+        let which = group.is().map_or_else(String::new, |is| format!(" WHERE {is}"));
         format!(
-            "UPDATE {}{} AS d STRAIGHT_JOIN {} ON {} SET {}",
+            "UPDATE {}{} AS d STRAIGHT_JOIN {} ON {} SET {}{which}",
             self.mode(),
             Staging::Delta.name(),
             self.shadow_by_key(),
@@ -239,35 +271,58 @@ impl Statements {
     }
 
     /// Writes moved rows under their new key, with what was carried.
-    pub fn insert_moved(&self, frontier: &Frontier) -> String {
-        let (mut names, mut values) = self.mapped_lists();
+    pub fn insert_moved(&self, group: &Group, frontier: &Frontier) -> String {
+        let carried_or_written = |m: &Mapped| match self.place(m).filter(|&place| !group.writes(place)) {
+            Some(place) => conversion::whole(&m.target, &format!("c.f{place}")),
+            None => self.value(m),
+        };
+        let (mut names, mut values): (Vec<String>, Vec<String>) =
+            self.projection.mapped.iter().map(|m| (quote(&m.target.name), carried_or_written(m))).unzip();
         for (i, own) in self.projection.target_only.iter().enumerate() {
             names.push(quote(&own.column.name));
-            values.push(format!("c.c{i}"));
+            values.push(conversion::whole(&own.column, &format!("c.c{i}")));
         }
-        let carried: Vec<_> = self
-            .projection
-            .key
-            .iter()
-            .enumerate()
-            .map(|(i, k)| format!("c.k{i} = d.{}", quote(&self.source_column(k).name)))
-            .collect();
         let from = format!(
             "{} AS c STRAIGHT_JOIN {} AS d ON {}",
             Staging::Carried.name(),
             Staging::Delta.name(),
-            carried.join(" AND ")
+            self.is_carried()
         );
-        self.insert_missing(&names, &values, &from, frontier)
+        self.insert_missing(&names, &values, &from, group.is().as_deref(), frontier)
+    }
+
+    fn is_carried(&self) -> String {
+        let key = self.source_key_columns().into_iter().enumerate();
+        key.map(|(i, column)| format!("c.k{i} = {column}")).collect::<Vec<_>>().join(" AND ")
     }
 
     /// Writes the rows that are not there; columns that only the shadow has take their default.
     pub fn insert_rest(&self, frontier: &Frontier) -> String {
         let (names, values) = self.full_lists();
-        self.insert_missing(&names, &values, &format!("{} AS d", Staging::Delta.name()), frontier)
+        self.insert_missing(&names, &values, &format!("{} AS d", Staging::Delta.name()), None, frontier)
     }
 
-    fn insert_missing(&self, names: &[String], values: &[String], from: &str, frontier: &Frontier) -> String {
+    /// The same for those of which nothing was carried.
+    pub fn insert_uncarried(&self) -> String {
+        let (names, values) = self.full_lists();
+        let from = format!(
+            "{} AS d LEFT JOIN {} AS c ON {}",
+            Staging::Delta.name(),
+            Staging::Carried.name(),
+            self.is_carried()
+        );
+        self.insert_missing(&names, &values, &from, Some("c.k0 IS NULL"), &Frontier::End)
+    }
+
+    fn insert_missing(
+        &self,
+        names: &[String],
+        values: &[String],
+        from: &str,
+        which: Option<&str>,
+        frontier: &Frontier,
+    ) -> String {
+        let which = which.map_or_else(String::new, |which| format!(" AND {which}"));
         let missing = format!("_rsc_s.{} IS NULL", quote(&self.projection.key[0].target.name));
         let reached = match frontier {
             Frontier::Start => " AND FALSE".into(),
@@ -278,7 +333,7 @@ impl Statements {
             Frontier::End => String::new(),
         };
         format!(
-            "INSERT {}INTO {} ({}) SELECT {} FROM {from} LEFT JOIN {} ON {} WHERE {missing}{reached}",
+            "INSERT {}INTO {} ({}) SELECT {} FROM {from} LEFT JOIN {} ON {} WHERE {missing}{which}{reached}",
             self.mode(),
             self.shadow,
             names.join(", "),
@@ -444,7 +499,7 @@ mod tests {
     #[test]
     fn an_update_does_not_name_what_only_the_shadow_has() {
         assert_eq!(
-            revert_of_a_dropped_column().update(),
+            revert_of_a_dropped_column().update(&Group::WHOLE),
             "UPDATE `_rsc`.`delta` AS d STRAIGHT_JOIN `d`.`_rsc1_t_old` AS _rsc_s FORCE INDEX (`PRIMARY`) \
              ON _rsc_s.`id` = d.`id` SET _rsc_s.`name` = d.`name`"
         );
@@ -454,7 +509,9 @@ mod tests {
     fn a_moved_row_takes_along_what_only_the_shadow_has() {
         let statements = revert_of_a_dropped_column();
         assert!(statements.carry().contains("SELECT m.k0, _rsc_s.`title`"));
-        assert!(statements.insert_moved(&Frontier::End).contains("SELECT d.`id`, d.`name`, c.c0"));
+        assert!(
+            statements.insert_moved(&Group::WHOLE, &Frontier::End).contains("SELECT d.`id`, d.`name`, c.c0")
+        );
     }
 
     #[test]
@@ -489,8 +546,8 @@ mod tests {
             statements.copy(None, None),
             statements.carry(),
             statements.delete(),
-            statements.update(),
-            statements.insert_moved(&Frontier::End),
+            statements.update(&Group::WHOLE),
+            statements.insert_moved(&Group::WHOLE, &Frontier::End),
             statements.insert_rest(&Frontier::End),
         ];
         for text in all {

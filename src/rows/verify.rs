@@ -37,7 +37,7 @@ mod rows;
 use self::image::{hash, image, sum};
 use super::key_range::{Bound, between};
 use super::statements::{STAGING_MODE, Statements, define};
-use crate::schema::conversion::{self, Manner};
+use crate::schema::conversion;
 use crate::schema::generated::Recomputed;
 use crate::schema::projection::Mapped;
 use crate::schema::table::{Key, quote, same_name};
@@ -193,7 +193,8 @@ impl Comparison {
             columns.push("_rsc_p BINARY(32) NULL".into());
             for (i, column) in self.stored() {
                 let target = &column.mapped.target;
-                columns.push(define(&format!("_rsc_v{i}"), target, target.nullable));
+                let nullable = target.nullable || target.data_type == "json";
+                columns.push(define(&format!("_rsc_v{i}"), target, nullable));
             }
             tables.push(temporary(WANT, &columns, &format!("PRIMARY KEY ({})", key.join(", "))));
         }
@@ -201,7 +202,7 @@ impl Comparison {
             let mut columns = Vec::new();
             keys(&mut columns);
             for (i, column) in self.kept() {
-                columns.push(define(&format!("_rsc_b{i}"), self.source(column), true));
+                columns.push(self.statements.define_back(&format!("_rsc_b{i}"), &column.mapped));
             }
             tables.push(temporary(STAYS, &columns, &format!("PRIMARY KEY ({})", key.join(", "))));
         }
@@ -240,13 +241,14 @@ impl Comparison {
             values.push(hash);
             for (i, column) in self.stored() {
                 names.push(format!("_rsc_v{i}"));
-                values.push(self.statements.value(&column.mapped));
+                values.push(self.statements.wanted(&column.mapped));
             }
+            let mode =
+                if self.keeps() { format!("{} ", self.statements.lenient()) } else { self.statements.mode() };
             let (from, which) = self.live(scope);
             statements.push(format!("DELETE FROM {WANT}"));
             statements.push(format!(
-                "INSERT {}INTO {WANT} ({}) SELECT {} FROM {from} WHERE {which}",
-                self.statements.mode(),
+                "INSERT {mode}INTO {WANT} ({}) SELECT {} FROM {from} WHERE {which}",
                 names.join(", "),
                 values.join(", ")
             ));
@@ -261,10 +263,8 @@ impl Comparison {
         }
         let (mut names, mut values) = (self.key_names(), self.statements.source_key_columns());
         for (i, column) in self.kept() {
-            let stored = format!("_rsc_s.{}", quote(&column.mapped.target.name));
             names.push(format!("_rsc_b{i}"));
-            let (from, to) = (&column.mapped.target, self.source(column));
-            values.push(conversion::expression(from, to, Manner::Nearest, &stored));
+            values.push(self.statements.back(&column.mapped));
         }
         let (from, which) = self.live(scope);
         vec![
@@ -381,6 +381,12 @@ impl Comparison {
 
     fn source(&self, column: &Compared) -> &crate::schema::table::Column {
         &self.statements.projection().source[column.mapped.source]
+    }
+
+    fn staged_values(&self) -> Vec<String> {
+        let projection = self.statements.projection();
+        let columns = projection.staged().into_iter().map(|i| &projection.source[i]);
+        columns.map(|column| conversion::whole(column, &format!("d.{}", quote(&column.name)))).collect()
     }
 
     fn staged_names(&self) -> Vec<String> {

@@ -87,7 +87,7 @@ fn one_way(from: &Column, to: &Column) -> Option<&'static str> {
 ///
 /// A CHAR is padded where a server with PAD_CHAR_TO_FULL_LENGTH pads it, which rsc's own sessions do not.
 pub fn expression(from: &Column, to: &Column, manner: Manner, value: &str) -> String {
-    let converted = if same_type(from, to) { value.to_owned() } else { converted(from, to, manner, value) };
+    let converted = if same_type(from, to) { whole(from, value) } else { converted(from, to, manner, value) };
     match (manner, family(to)) {
         _ if !from.nullable || to.nullable => converted,
         // Elsewhere a server that is not strict stores zero or the empty text. JSON has neither, and a TIMESTAMP may
@@ -95,6 +95,26 @@ pub fn expression(from: &Column, to: &Column, manner: Manner, value: &str) -> St
         (Manner::Nearest, Family::Json) => format!("COALESCE({converted}, CAST('null' AS JSON))"),
         (Manner::Nearest, Family::Timestamp) => format!("COALESCE({converted}, '0000-00-00 00:00:00')"),
         _ => converted,
+    }
+}
+
+/// A value on its way to another column of its own type. A SET is passed on as its text, in which a sole empty label is
+/// nothing.
+pub fn whole(column: &Column, value: &str) -> String {
+    let empty = column.data_type == "set"
+        && (survival::labels(&column.column_type)).is_none_or(|labels| labels.contains(&String::new()));
+    if empty { format!("CAST({value} AS UNSIGNED)") } else { value.to_owned() }
+}
+
+/// As [`expression`], for values that may not be there to be converted: one that the type does not take at all, whatever
+/// the manner, becomes NULL. Needs a `sql_mode` that is not strict.
+pub fn if_taken(from: &Column, to: &Column, value: &str) -> String {
+    let expression = expression(from, to, Manner::Nearest, value);
+    match family(to) {
+        Family::Json if family(from) != Family::Json => {
+            format!("IF(JSON_VALID({expression}), {expression}, NULL)")
+        }
+        _ => expression,
     }
 }
 

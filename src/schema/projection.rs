@@ -37,9 +37,17 @@ pub enum Unmappable {
         "column {column} ({column_type}) would be added as NOT NULL without a default, so every row would get a zero date, which a native ALTER refuses; give it a default, or let it be NULL"
     )]
     ZeroDate { column: String, column_type: String },
+    #[error(
+        "the table has {0} columns, the most that MySQL takes, and the change converts some in a way that is not simply \
+         taken back; rsc notes beside a row what was written of it, for which there is no room: drop a column first"
+    )]
+    NoRoom(usize),
     #[error("the statement renames column {0}, but the server's result does not show it")]
     Rename(String),
 }
+
+/// InnoDB's limit.
+const COLUMNS_MAX: usize = 1017;
 
 /// The mapped columns of the old and the new definition, and the key that finds a row in both.
 #[derive(Clone, Debug)]
@@ -68,6 +76,14 @@ impl Mapping {
                     why,
                 });
             }
+        }
+        let lossy = |&(o, n): &(usize, usize)| {
+            let (from, to) = (&old.columns[o], &new.columns[n]);
+            !conversion::survives(from, to) || !conversion::survives(to, from)
+        };
+        let widest = old.columns.len().max(new.columns.len());
+        if widest >= COLUMNS_MAX && pairs.iter().any(lossy) {
+            reasons.push(Unmappable::NoRoom(widest));
         }
         let mapped_old = |i| pairs.iter().any(|&(o, _)| o == i);
         let mapped_new = |i| pairs.iter().any(|&(_, n)| n == i);

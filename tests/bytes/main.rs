@@ -97,6 +97,7 @@ fn watched() -> Watched {
         table: TableName::new("d", "t"),
         columns: columns(),
         key: vec![0],
+        kept: Vec::new(),
         shadow: TableName::new("d", "_rsc1_t_old"),
         mark: "/* rsc change 1 */".into(),
     }

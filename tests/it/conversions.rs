@@ -27,8 +27,8 @@ use crate::support::server::{Options, Server};
 use crate::support::shared;
 use kinds::{KINDS, Kind};
 
-const STRICT: &str = "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES";
-const LENIENT: &str = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES";
+pub const STRICT: &str = "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES";
+pub const LENIENT: &str = "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES";
 
 /// The server's default, which the operator's own ALTER would run with.
 const NATIVE: &str = "ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,\
@@ -54,7 +54,7 @@ impl Fate {
 type Fates = HashMap<usize, Fate>;
 
 /// An expression that tells stored values apart which differ in any bit.
-fn bits(column: &str, data_type: &str) -> String {
+pub fn bits(column: &str, data_type: &str) -> String {
     match data_type {
         "float" | "double" => format!("CAST({column} * 1e0 AS CHAR)"),
         "enum" | "set" | "bit" | "year" => format!("CAST({column} + 0 AS CHAR)"),

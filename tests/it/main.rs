@@ -66,3 +66,4 @@ mod unique_values;
 mod variables;
 mod verify;
 mod watching;
+mod way_back;

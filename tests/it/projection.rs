@@ -399,14 +399,14 @@ async fn columns_and_keys_may_have_any_name() {
 }
 
 #[tokio::test]
-async fn a_table_may_have_as_many_columns_as_the_server_takes() {
-    let columns: Vec<String> = (1..1017).map(|i| format!(", c{i} tinyint")).collect();
-    let values: Vec<String> = (0..1017).map(|i| (i % 100).to_string()).collect();
+async fn a_table_may_have_all_but_one_of_the_columns_that_the_server_takes() {
+    let columns: Vec<String> = (1..1016).map(|i| format!(", c{i} tinyint")).collect();
+    let values: Vec<String> = (0..1016).map(|i| (i % 100).to_string()).collect();
     does_what_the_native_alter_does(Case {
         create: format!("id int PRIMARY KEY{}", columns.concat()).leak(),
         rows: format!("({})", values.join(", ")).leak(),
-        alter: "MODIFY c7 smallint, MODIFY c1016 int",
-        writes: &["UPDATE t SET c1 = 5, c1016 = 70000", "UPDATE t SET id = 8, c1016 = 1"],
+        alter: "MODIFY c7 smallint, MODIFY c1015 int",
+        writes: &["UPDATE t SET c1 = 5, c1015 = 70000", "UPDATE t SET id = 8, c1015 = 1"],
     })
     .await;
 }

@@ -5,13 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rsc::rows::compaction::{Compaction, Origin, Row};
+use rsc::rows::written::Written;
 
 use super::rules::Rules;
-use super::table::{Change, DEFAULT, Duplicate, Key, Schema, Schemas, Shadow, Side, Stored, put};
+use super::table::{Change, DEFAULT, Duplicate, Key, Schema, Schemas, Shadow, Side, Stored, converted, put};
+
+/// A row as it should be, where it came from, what the live table has in its finer column, and whether that was written.
+struct Staged {
+    row: Stored,
+    origin: Origin,
+    live: u32,
+    written: bool,
+}
 
 /// A compacted window, decoded.
 pub struct Window {
-    rows: Vec<(Stored, Origin)>,
+    rows: Vec<Staged>,
     left: Vec<Key>,
     schemas: Schemas,
     /// Where the rows come from.
@@ -22,29 +31,34 @@ pub struct Window {
 impl Window {
     pub fn new<'a>(
         changes: impl Iterator<Item = &'a Change>,
-        (schemas, serving): (Schemas, Side),
+        (schemas, serving, swapped): (Schemas, Side, bool),
         rules: Rules,
         rng: &mut StdRng,
     ) -> Self {
         let mut compaction = Compaction::new();
         let mut born = BTreeSet::new();
         for change in changes {
-            push(&mut compaction, change, serving, rules);
+            push(&mut compaction, change, serving, swapped || !rules.keeps_only_after_a_swap, rules);
             if let (None, Some(row)) = change.images() {
                 born.insert(row.key);
             }
         }
-        let decode = |(_, row): (&[u8], &Row)| (Stored::from_image(&row.image), row.origin.clone());
+        let decode = |(_, row): (&[u8], &Row)| Staged {
+            row: Stored::from_image(&row.image, serving.other()),
+            origin: row.origin.clone(),
+            live: u32::from_be_bytes(row.image[7..11].try_into().unwrap()),
+            written: row.written.text(1) == "1",
+        };
         let mut rows: Vec<_> = compaction.rows().map(decode).collect();
         // A statement over a set has an order of its own; a random one that the seed repeats stands for it.
-        rows.sort_by_key(|(row, _)| row.key);
+        rows.sort_by_key(|staged| staged.row.key);
         rows.shuffle(rng);
         let mut left: Vec<_> = compaction.left().map(Key::from_bytes).collect();
         if !rules.deletes_newborn_keys {
             left.retain(|key| !born.contains(key));
         }
         if !rules.deletes_taken_keys {
-            left.retain(|key| !rows.iter().any(|(row, _)| row.key == *key));
+            left.retain(|key| !rows.iter().any(|staged| staged.row.key == *key));
         }
         Self { rows, left, schemas, serving, rules }
     }
@@ -70,10 +84,10 @@ impl Window {
             self.delete(shadow, self.left.iter());
         }
         let mut missing = Vec::new();
-        for (row, _) in &self.rows {
-            match self.find(shadow, row.key) {
-                Some(old) => put(shadow, Some(old.key), Stored { own: old.own, ..*row }, self.target())?,
-                None => missing.push(row),
+        for staged in &self.rows {
+            match self.find(shadow, staged.row.key) {
+                Some(old) => put(shadow, Some(old.key), self.with(staged, &old), self.target())?,
+                None => missing.push(staged),
             }
         }
         self.insert(shadow, missing.into_iter(), &carried, may_insert)?;
@@ -86,25 +100,35 @@ impl Window {
     /// All touched rows away, then all final rows in: no order of updates can be in the way.
     fn rebuild(&self, shadow: &mut Shadow, may_insert: &impl Fn(Key) -> bool) -> Result<(), Duplicate> {
         let mut carried = self.carry(shadow);
-        for (row, _) in self.rows.iter().filter(|(_, origin)| *origin == Origin::Same) {
-            if let Some(old) = self.find(shadow, row.key) {
-                carried.insert(row.key, old.own);
+        for staged in self.rows.iter().filter(|staged| staged.origin == Origin::Same) {
+            if let Some(old) = self.find(shadow, staged.row.key) {
+                carried.insert(staged.row.key, old);
             }
         }
         self.delete(shadow, self.left.iter());
-        self.delete(shadow, self.rows.iter().map(|(row, _)| &row.key));
-        self.insert(shadow, self.rows.iter().map(|(row, _)| row), &carried, may_insert)
+        self.delete(shadow, self.rows.iter().map(|staged| &staged.row.key));
+        self.insert(shadow, self.rows.iter(), &carried, may_insert)
     }
 
-    /// What only the shadow knows of moved rows, by their new key.
-    fn carry(&self, shadow: &Shadow) -> BTreeMap<Key, u32> {
-        let own = |(row, origin): &(Stored, Origin)| match origin {
+    /// The row that the shadow is to have where it has `old`: with what only the shadow knows, and what it knows better.
+    fn with(&self, staged: &Staged, old: &Stored) -> Stored {
+        let written = match self.rules.reads_what_was_written {
+            true => staged.written,
+            false => converted(old.fine, self.serving) != staged.live,
+        };
+        let fine = if written { staged.row.fine } else { old.fine };
+        Stored { own: old.own, fine, ..staged.row }
+    }
+
+    /// Moved rows as the shadow has them, by their new key.
+    fn carry(&self, shadow: &Shadow) -> BTreeMap<Key, Stored> {
+        let moved = |staged: &Staged| match &staged.origin {
             Origin::Moved(from) if self.rules.carries => {
-                Some((row.key, self.find(shadow, Key::from_bytes(from))?.own))
+                Some((staged.row.key, self.find(shadow, Key::from_bytes(from))?))
             }
             _ => None,
         };
-        self.rows.iter().filter_map(own).collect()
+        self.rows.iter().filter_map(moved).collect()
     }
 
     fn delete<'a>(&self, shadow: &mut Shadow, keys: impl Iterator<Item = &'a Key>) {
@@ -118,13 +142,16 @@ impl Window {
     fn insert<'a>(
         &self,
         shadow: &mut Shadow,
-        rows: impl Iterator<Item = &'a Stored>,
-        carried: &BTreeMap<Key, u32>,
+        rows: impl Iterator<Item = &'a Staged>,
+        carried: &BTreeMap<Key, Stored>,
         may_insert: &impl Fn(Key) -> bool,
     ) -> Result<(), Duplicate> {
-        for row in rows.filter(|row| may_insert(row.key)) {
-            let own = carried.get(&row.key).copied().unwrap_or(DEFAULT);
-            put(shadow, None, Stored { own, ..*row }, self.target())?;
+        for staged in rows.filter(|staged| may_insert(staged.row.key)) {
+            let row = match carried.get(&staged.row.key) {
+                Some(old) => self.with(staged, old),
+                None => Stored { own: DEFAULT, ..staged.row },
+            };
+            put(shadow, None, row, self.target())?;
         }
         Ok(())
     }
@@ -144,16 +171,21 @@ impl Window {
     }
 }
 
-fn push(compaction: &mut Compaction, change: &Change, serving: Side, rules: Rules) {
+fn push(compaction: &mut Compaction, change: &Change, serving: Side, keeps: bool, rules: Rules) {
     match change {
         Change::Insert(row) if rules.knows_fresh_rows => {
             compaction.insert(&row.key.bytes(), &row.on(serving).image());
         }
         Change::Insert(row) => {
-            compaction.update(&row.key.bytes(), &row.key.bytes(), &row.on(serving).image());
+            let key = row.key.bytes();
+            compaction.update(&key, &key, &row.on(serving).image(), Written::ALL);
         }
         Change::Update(before, after) => {
-            compaction.update(&before.key.bytes(), &after.key.bytes(), &after.on(serving).image());
+            let written = match keeps && rules.keeps_unwritten {
+                true => Written::of([before.fine(serving) != after.fine(serving)].into_iter()),
+                false => Written::ALL,
+            };
+            compaction.update(&before.key.bytes(), &after.key.bytes(), &after.on(serving).image(), written);
         }
         Change::Delete(row) => compaction.delete(&row.key.bytes()),
     }

@@ -33,6 +33,12 @@
 //! exchanges that column, although the rows' images are absolute. Hence the coupling has no exception, neither
 //! for the last window under the lock nor for a transaction applied in parts: its position counts row events.
 //!
+//! *What the shadow knows better stays, where nobody wrote it.* After a swap the shadow may have more of a value than the
+//! live table. Every event has the row before and after, so it tells which values it wrote, and a window which any of
+//! its events wrote; the others are those of the row that the origin names. The values themselves do not tell: what
+//! was written may be what the shadow's value would be. And not before the first swap: while rows are copied,
+//! the row under a key may be another than the stream means.
+//!
 //! *A shadow row is the row of a key only if they are equal to both schemas.* If the key's collation becomes coarser,
 //! the shadow's comparison alone finds the row `a` for the key `A`, and deletes or overwrites a row that it was not
 //! told of. Nothing would report that.
@@ -258,6 +264,21 @@ fn a_move_as_delete_and_insert_loses_the_title() {
 #[test]
 fn a_new_row_that_moves_must_not_carry_the_title_of_the_one_before_it() {
     goes_wrong(Rules { knows_fresh_rows: false, ..Rules::ALL });
+}
+
+#[test]
+fn a_row_written_whole_loses_what_the_shadow_knows_better() {
+    goes_wrong(Rules { keeps_unwritten: false, ..Rules::ALL });
+}
+
+#[test]
+fn a_written_value_that_looks_like_the_old_one_is_not_the_old_one() {
+    goes_wrong(Rules { reads_what_was_written: false, ..Rules::ALL });
+}
+
+#[test]
+fn while_rows_are_copied_a_moved_row_would_carry_a_strangers_value() {
+    goes_wrong(Rules { keeps_only_after_a_swap: false, ..Rules::ALL });
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::apply::Window;
 use super::journal::{Journal, Position};
 use super::rules::{Coupling, Rules};
 use super::server::Server;
-use super::table::{DEFAULT, Duplicate, IDS, Shadow, Stored, put};
+use super::table::{Duplicate, IDS, Shadow, Stored, put};
 
 /// `INSERT INTO shadow SELECT … FROM live WHERE key >= from AND key <= to`
 #[derive(Clone, Debug)]
@@ -60,6 +60,8 @@ pub struct Process {
     suspect: Option<Duplicate>,
     /// Transactions of a dead process that a successor did not wait for.
     zombies: Vec<Batch>,
+    /// The tables have been swapped before: their names, and the journal, tell it after a crash.
+    swapped: bool,
     pub trace: Vec<String>,
 }
 
@@ -73,6 +75,7 @@ impl Process {
             target: None,
             suspect: None,
             zombies: Vec::new(),
+            swapped: false,
             trace: Vec::new(),
         }
     }
@@ -212,7 +215,8 @@ impl Process {
         if batch.rows.is_none() {
             let table = server.snapshot();
             let inside = table.values().filter(|row| (batch.from..=batch.to).contains(&row.key.id));
-            let rows: Vec<_> = inside.map(|row| Stored { own: DEFAULT, ..row.on(server.serving) }).collect();
+            let rows: Vec<_> =
+                inside.map(|row| row.on(server.serving).projected(server.serving.other())).collect();
             let said = format!("batch {}..={} reads {}", batch.from, batch.to, shown(&rows));
             batch.rows = Some(rows);
             self.say(said);
@@ -299,7 +303,7 @@ impl Process {
     fn apply(&mut self, server: &mut Server, rng: &mut StdRng, end: Position) -> Outcome<Option<Duplicate>> {
         let from = self.journal.position;
         let changes = from.changes_to(end, server);
-        let window = Window::new(changes, (server.schemas, server.serving), self.rules, rng);
+        let window = Window::new(changes, (server.schemas, server.serving, self.swapped), self.rules, rng);
         let mut shadow = self.shadow.clone();
         let applied = window.apply(&mut shadow, |key| self.journal.may_insert(key, self.rules.filter));
         self.say(format!("window {from:?} to {end:?}: {applied:?}"));
@@ -361,6 +365,7 @@ impl Process {
         let was_serving = server.serving;
         self.shadow = server.latest().iter().map(|(key, row)| (*key, row.on(was_serving))).collect();
         server.serving = was_serving.other();
+        self.swapped = true;
         server.locked = false;
         self.doing = Doing::Ready;
         self.say(format!("swapped, {:?} serves", server.serving));

@@ -47,6 +47,12 @@ pub struct Rules {
     pub carries: bool,
     /// An inserted row is known as such, and carries nothing.
     pub knows_fresh_rows: bool,
+    /// What no event of a row wrote stays as the shadow has it.
+    pub keeps_unwritten: bool,
+    /// That is read from the events, not guessed: a value that would be what the live table has may have been written.
+    pub reads_what_was_written: bool,
+    /// Before the first swap all columns are written.
+    pub keeps_only_after_a_swap: bool,
     /// A shadow row is the row of a key if they are equal in both schemas' collations.
     pub compares_as_both: bool,
     /// After a conflict the window is tried with all touched rows deleted and inserted.
@@ -78,6 +84,9 @@ impl Rules {
         deletes_taken_keys: true,
         carries: true,
         knows_fresh_rows: true,
+        keeps_unwritten: true,
+        reads_what_was_written: true,
+        keeps_only_after_a_swap: true,
         compares_as_both: true,
         rebuilds: true,
         lengthens: true,

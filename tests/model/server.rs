@@ -152,9 +152,11 @@ impl Server {
 fn random_change(rng: &mut StdRng, table: &Table, side: Side, value: u32) -> Change {
     let key = Key::random(rng);
     let kind = rng.random_range(0..10);
-    let mut row = Row { key, unique: random_unique(rng), value, title: DEFAULT, extra: DEFAULT };
+    let mut row =
+        Row { key, unique: random_unique(rng), value, title: DEFAULT, extra: DEFAULT, fine: [0; 2] };
     if table.is_empty() || kind < 3 {
         *row.own(side) = value;
+        row.write_fine(side, rng.random_range(0..8));
         return Change::Insert(row);
     }
     let before = *table.values().nth(rng.random_range(0..table.len())).unwrap();
@@ -166,6 +168,11 @@ fn random_change(rng: &mut StdRng, table: &Table, side: Side, value: u32) -> Cha
     }
     if rng.random() {
         *row.own(side) = value;
+    }
+    let fine = rng.random_range(0..8);
+    // To write what is there leaves no trace.
+    if rng.random() && fine != before.fine(side) {
+        row.write_fine(side, fine);
     }
     Change::Update(before, row)
 }

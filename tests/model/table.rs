@@ -111,9 +111,29 @@ pub struct Row {
     pub title: u32,
     /// Only the new schema has it.
     pub extra: u32,
+    /// What a column that both have holds in the old schema, and in the new one. Each knows a bit that the other does not.
+    pub fine: [u32; 2],
+}
+
+/// What a value of the column is in the other schema.
+pub fn converted(fine: u32, to: Side) -> u32 {
+    match to {
+        Side::Old => fine & !2,
+        Side::New => fine & !1,
+    }
 }
 
 impl Row {
+    pub fn fine(&self, side: Side) -> u32 {
+        self.fine[side as usize]
+    }
+
+    /// The application writes it on one side. What it was is nobody's business any more.
+    pub fn write_fine(&mut self, side: Side, fine: u32) {
+        self.fine[side as usize] = fine;
+        self.fine[side.other() as usize] = converted(fine, side.other());
+    }
+
     pub fn own(&mut self, side: Side) -> &mut u32 {
         match side {
             Side::Old => &mut self.title,
@@ -122,7 +142,8 @@ impl Row {
     }
 
     pub fn on(mut self, side: Side) -> Stored {
-        Stored { key: self.key, unique: self.unique, value: self.value, own: *self.own(side) }
+        let (key, unique, value, fine) = (self.key, self.unique, self.value, self.fine(side));
+        Stored { key, unique, value, fine, own: *self.own(side) }
     }
 }
 
@@ -132,6 +153,8 @@ pub struct Stored {
     pub key: Key,
     pub unique: Option<u8>,
     pub value: u32,
+    /// The column of which each schema knows a bit that the other does not.
+    pub fine: u32,
     /// The column that the other schema lacks.
     pub own: u32,
 }
@@ -141,13 +164,21 @@ impl Stored {
     pub fn image(&self) -> Vec<u8> {
         let mut image = vec![self.key.id, self.key.spelling, self.unique.map_or(0, |u| u + 1)];
         image.extend(self.value.to_be_bytes());
+        image.extend(self.fine.to_be_bytes());
         image
     }
 
-    /// The projection of an image: the column of its own takes its default.
-    pub fn from_image(image: &[u8]) -> Self {
+    /// What an image is on the other side: the column of its own takes its default.
+    pub fn from_image(image: &[u8], to: Side) -> Self {
         let value = u32::from_be_bytes(image[3..7].try_into().unwrap());
-        Self { key: Key::from_bytes(image), unique: image[2].checked_sub(1), value, own: DEFAULT }
+        let fine = u32::from_be_bytes(image[7..11].try_into().unwrap());
+        let (key, unique) = (Key::from_bytes(image), image[2].checked_sub(1));
+        Self { key, unique, value, fine, own: DEFAULT }.projected(to)
+    }
+
+    /// A row of the live table as the shadow, on side `to`, would have it.
+    pub fn projected(self, to: Side) -> Self {
+        Self { fine: converted(self.fine, to), own: DEFAULT, ..self }
     }
 }
 
@@ -227,7 +258,14 @@ impl Change {
         let key = |row: &Row| format!("{}{}", row.key.id, ["", "'"][row.key.spelling as usize]);
         let row = |r: &Row| {
             let unique = r.unique.map_or("-".into(), |u| u.to_string());
-            format!("{} u={unique} v={} title={} extra={}", key(r), r.value, r.title, r.extra)
+            let [old, new] = r.fine;
+            format!(
+                "{} u={unique} v={} fine={old}/{new} title={} extra={}",
+                key(r),
+                r.value,
+                r.title,
+                r.extra
+            )
         };
         match self {
             Change::Insert(after) => format!("insert {}", row(after)),

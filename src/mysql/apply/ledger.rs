@@ -5,7 +5,6 @@ use crate::journal::fence::{Fence, FenceError};
 use crate::mysql::binlog::column_plan::ColumnPlan;
 use crate::rows::compaction::{Compaction, Row as NetRow};
 use crate::rows::gtid_set::GtidSet;
-use crate::rows::key_range::Frontier;
 use crate::rows::ledger::{BACK, Ledger};
 use crate::rows::statements::Staging;
 use crate::session::{Remedy, SqlError, number};
@@ -74,7 +73,9 @@ impl Applier {
         let ledger = &self.ledger;
         if !self.keeping {
             if self.on_record.losses && moved > 0 {
-                self.session.run(&ledger.follow_losses(&self.statements)).await?;
+                for statement in ledger.follow_losses(&self.statements) {
+                    self.session.run(&statement).await?;
+                }
             }
             return Ok(());
         }
@@ -87,7 +88,9 @@ impl Applier {
             self.session.run(&ledger.forget_parked()).await?;
         }
         if self.on_record.parked && moved > 0 {
-            self.session.run(&ledger.follow_moved()).await?;
+            for statement in ledger.follow_moved() {
+                self.session.run(&statement).await?;
+            }
         }
         Ok(())
     }
@@ -97,6 +100,9 @@ impl Applier {
         let Some(ledger) = self.keeping.then_some(&self.ledger).filter(|_| staged > 0) else { return Ok(0) };
         let mut held = 0;
         if self.on_record.parked {
+            for statement in ledger.note_written().into_iter().flatten() {
+                self.session.run(&statement).await?;
+            }
             held += self.session.run(&ledger.hold_back()).await?.affected;
         }
         if let Some(park_unfit) = ledger.park_unfit()
@@ -140,7 +146,7 @@ impl Applier {
         if self.statements.keeps() {
             self.stage_delta(plan, net.rows()).await?;
         }
-        let kept = self.clear_the_way(moved, gone).await?;
+        self.clear_the_way(moved, gone).await?;
         let mut all: Piece = net.rows().collect();
         // Of two rows that exclude each other the same one is parked every time.
         all.sort_unstable_by_key(|(key, _)| *key);
@@ -149,7 +155,7 @@ impl Applier {
             self.session.run(&format!("DELETE FROM {}", Staging::Delta.name())).await?;
             let staged = self.stage_delta(plan, piece.iter().copied()).await?;
             self.session.run("SAVEPOINT before_piece").await?;
-            let Some(reason) = refusal(self.write_fitting(moved, staged, kept).await)? else { continue };
+            let Some(reason) = refusal(self.write_fitting(moved, staged).await)? else { continue };
             self.session.run("ROLLBACK TO SAVEPOINT before_piece").await?;
             if piece.len() == 1 {
                 self.park(&reason).await?;
@@ -158,36 +164,32 @@ impl Applier {
                 pieces.extend([other.to_vec(), one.to_vec()]);
             }
         }
+        if self.statements.keeps() && self.on_record.losses && self.on_record.parked {
+            self.session.run(&self.ledger.forget_losses_of_parked()).await?;
+        }
         self.staged = self.staging().collect();
         Ok(())
     }
 
     /// Writes the staged rows, and parks those that are in each other's way, or in the way of others: in one go,
     /// however many. Of what else a row may be refused for, the server speaks of one row only: an error.
-    async fn write_fitting(&mut self, moved: u64, staged: u64, kept: u64) -> Result<(), ApplyError> {
+    async fn write_fitting(&mut self, moved: u64, staged: u64) -> Result<(), ApplyError> {
         let rows = staged - self.hold_back(staged).await?;
         if rows == 0 {
             return Ok(());
         }
-        for insert in self.ledger.insert_fitting(moved > 0) {
+        for insert in self.ledger.insert_fitting(moved > 0, &self.groups) {
             self.session.run_at("window.insert", &insert).await?;
         }
         self.record_losses().await?;
         let written = self.session.run(&self.ledger.unstage_written()).await?.affected;
-        self.park_in_the_way(rows.saturating_sub(written)).await?;
-        // Not before: it may give a unique value away.
-        self.put_back(kept).await
+        self.park_in_the_way(moved, rows.saturating_sub(written)).await
     }
 
     /// Parks the staged rows, the first of them with the server's own words.
-    async fn park_in_the_way(&mut self, rows: u64) -> Result<(), ApplyError> {
+    async fn park_in_the_way(&mut self, moved: u64, rows: u64) -> Result<(), ApplyError> {
         for _ in 0..rows.min(EXPLAINED_MAX) {
-            let insert = self.statements.insert_rest(&Frontier::End);
-            let reason = match self.session.run(&insert).await {
-                Err(error) if error.remedy() == Remedy::Duplicate => error.to_string(),
-                Err(error) => return Err(error.into()),
-                Ok(_) => return Err(ApplyError::Changed("rows that were refused have been accepted".into())),
-            };
+            let reason = self.refused(moved).await?;
             self.on_record.parked = true;
             for statement in self.ledger.park_first(&reason) {
                 self.session.run_at("window.park", &statement).await?;
@@ -197,6 +199,19 @@ impl Applier {
             true => Ok(self.park("another row of the old table has the same value for a unique key").await?),
             false => Ok(()),
         }
+    }
+
+    /// The server's words about one of the staged rows, each of which is in some other's way.
+    async fn refused(&mut self, moved: u64) -> Result<String, ApplyError> {
+        for insert in self.ledger.inserts(moved > 0, &self.groups) {
+            match self.session.run(&insert).await {
+                Err(error) if error.remedy() == Remedy::Duplicate => return Ok(error.to_string()),
+                Err(error) => return Err(error.into()),
+                Ok(done) if done.affected > 0 => break,
+                Ok(_) => {}
+            }
+        }
+        Err(ApplyError::Changed("rows that were refused have been accepted".into()))
     }
 
     async fn park(&mut self, reason: &str) -> Result<(), SqlError> {
@@ -249,14 +264,19 @@ impl Applier {
         if staged == 0 {
             return Ok(0);
         }
+        self.look_at_groups().await?;
         if let Some(unstage_unfit) = ledger.unstage_unfit() {
             self.session.run(&unstage_unfit).await?;
         }
-        for insert in ledger.insert_fitting(self.statements.carries()) {
+        for insert in ledger.insert_fitting(self.statements.carries(), &self.groups) {
             self.session.run(&insert).await?;
         }
         let taken = self.session.run_at("window.release", &ledger.release(first, last)).await?.affected;
         if taken > 0 {
+            // What had been lost before the row was parked is lost as ever.
+            if self.statements.keeps() {
+                self.session.run(&self.statements.write_all()).await?;
+            }
             self.record_losses().await?;
         }
         Ok(taken)

@@ -72,6 +72,12 @@ impl Applier {
         if staged == 0 {
             return Ok(());
         }
+        if self.statements.keeps() {
+            for statement in self.statements.judge_kept() {
+                self.session.run(&statement).await?;
+            }
+        }
+        self.look_at_groups().await?;
         let (mut moved, mut gone) = (0, 0);
         if form == Form::Rebuild {
             let [stage_moved, stage_gone] = comparison.stage_rebuild();

@@ -17,6 +17,7 @@ use mysql_async::binlog::events::{RowsEventData, TableMapEvent};
 use super::literal::Codec;
 use super::raw::{cut, little_endian};
 use super::wire_type::{PlanMismatch, WireType, wire_types};
+use crate::rows::written::Written;
 use crate::schema::table::Column;
 
 /// Why rows cannot be read. None of these goes away by trying again.
@@ -150,6 +151,15 @@ impl ColumnPlan {
             out.extend_from_slice(value);
         }
         Ok(())
+    }
+
+    /// Which of `columns` differ between the two images of one update.
+    pub fn written(&self, before: &[u8], after: &[u8], columns: &[usize]) -> Result<Written, RowError> {
+        if columns.is_empty() {
+            return Ok(Written::ALL);
+        }
+        let (before, after) = (self.fields(before)?, self.fields(after)?);
+        Ok(Written::of(columns.iter().map(|&column| before.get(column) != after.get(column))))
     }
 
     /// Appends an SQL expression that stores exactly this value in a column of the same type; see

@@ -46,6 +46,8 @@ pub struct Watched {
     pub columns: Vec<Column>,
     /// Indexes of the key columns, in key order.
     pub key: Vec<usize>,
+    /// Indexes of the columns for which it matters whether they were written.
+    pub kept: Vec<usize>,
     /// Its twin: statements of others on it are as fatal.
     pub shadow: TableName,
     /// What rsc writes into its own statements on these tables, so that they are not taken for someone else's.
@@ -300,7 +302,7 @@ impl Reading {
             return Err(StreamError::Damaged("a row event that holds no rows".into()));
         };
         let (before, after) = (&mut self.before_key, &mut self.after_key);
-        push_rows(plan, &rows, &self.watched.key, (before, after), into)?;
+        push_rows(plan, &rows, &self.watched, (before, after), into)?;
         self.wrote.watched = true;
         Ok(Beat::Rows)
     }
@@ -472,7 +474,7 @@ fn names(map: &TableMapEvent<'_>, table: &TableName) -> bool {
 fn push_rows(
     plan: &ColumnPlan,
     event: &RowsEventData<'_>,
-    key: &[usize],
+    Watched { key, kept, .. }: &Watched,
     (before_key, after_key): (&mut Vec<u8>, &mut Vec<u8>),
     into: &mut Compaction,
 ) -> Result<(), RowError> {
@@ -487,7 +489,7 @@ fn push_rows(
             RowChange::Update { before, after } => {
                 plan.key_bytes(before, key, before_key)?;
                 plan.key_bytes(after, key, after_key)?;
-                into.update(before_key, after_key, after);
+                into.update(before_key, after_key, after, plan.written(before, after, kept)?);
             }
             RowChange::Delete(image) => {
                 plan.key_bytes(image, key, before_key)?;
@@ -554,6 +556,7 @@ mod tests {
             table: TableName::new("shop", "t"),
             columns: vec![column("id"), column("a")],
             key: vec![0],
+            kept: Vec::new(),
             shadow: TableName::new("shop", "_rsc1_t_old"),
             mark: "/* rsc change 1 */".into(),
         })

@@ -1,7 +1,7 @@
 //! Writing rows again that differ.
 
 use super::{Comparison, EXTRA, MEND, SUSPECT, Scope, equal, temporary};
-use crate::rows::statements::{STAGING_MODE, Staging, define};
+use crate::rows::statements::{Staging, define};
 use crate::schema::table::quote;
 
 impl Comparison {
@@ -22,11 +22,11 @@ impl Comparison {
     }
 
     pub fn take_mend(&self) -> String {
-        let names = self.staged_names();
-        let values: Vec<String> = names.iter().map(|name| format!("d.{name}")).collect();
+        let (names, values) = (self.staged_names(), self.staged_values());
         let (from, which) = self.live(&Scope::Suspects);
         format!(
-            "INSERT {STAGING_MODE} INTO {MEND} ({}) SELECT {} FROM {from} WHERE {which}",
+            "INSERT {} INTO {MEND} ({}) SELECT {} FROM {from} WHERE {which}",
+            self.statements.as_it_is(),
             names.join(", "),
             values.join(", ")
         )
@@ -34,10 +34,10 @@ impl Comparison {
 
     /// Stages those of them that are still suspects.
     pub fn stage_mend(&self, delta: &str) -> String {
-        let names = self.staged_names();
-        let values: Vec<String> = names.iter().map(|name| format!("d.{name}")).collect();
+        let (names, values) = (self.staged_names(), self.staged_values());
         format!(
-            "INSERT {STAGING_MODE} INTO {delta} ({}) SELECT {} FROM {SUSPECT} AS x STRAIGHT_JOIN {MEND} AS d ON {}",
+            "INSERT {} INTO {delta} ({}) SELECT {} FROM {SUSPECT} AS x STRAIGHT_JOIN {MEND} AS d ON {}",
+            self.statements.as_it_is(),
             names.join(", "),
             values.join(", "),
             equal(&self.statements.source_key_columns(), &self.k("x."))
@@ -50,7 +50,8 @@ impl Comparison {
         let delta = Staging::Delta.name();
         [
             format!(
-                "INSERT {STAGING_MODE} INTO {} SELECT {key}, {key} FROM {delta} AS d",
+                "INSERT {} INTO {} SELECT {key}, {key} FROM {delta} AS d",
+                self.statements.as_it_is(),
                 Staging::Moved.name()
             ),
             format!(

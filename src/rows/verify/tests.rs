@@ -1,4 +1,5 @@
 use super::*;
+use crate::schema::conversion::Manner;
 use crate::schema::projection::{KeyColumn, Projection, TargetOnly};
 use crate::schema::table::{Column, TableName};
 

@@ -12,8 +12,9 @@ pub fn bytes(column: &Column, value: &str) -> String {
     match family(column) {
         // As text a FLOAT shows six digits, and a display width hides more; 0 and -0 differ.
         Family::Approximate => format!("({value} * 1e0)"),
-        // An empty label reads as no label does.
-        Family::Bit | Family::Labels => format!("({value} + 0)"),
+        Family::Bit => format!("({value} + 0)"),
+        // An empty label reads as no label does. As a DOUBLE, a SET of 64 labels would lose some.
+        Family::Labels => format!("CAST({value} AS UNSIGNED)"),
         Family::Json => format!("CAST({value} AS CHAR)"),
         Family::Vector => format!("HEX({value})"),
         Family::Spatial => format!("CAST({value} AS BINARY)"),
