@@ -98,7 +98,7 @@ mod unit_tests {
     fn no_bit_of_a_number_is_hidden_by_its_text() {
         assert_eq!(bytes(&column("float(7,3)"), "v"), "(v * 1e0)");
         assert_eq!(bytes(&column("bit(9)"), "v"), "(v + 0)");
-        assert_eq!(bytes(&column("enum('','a')"), "v"), "(v + 0)");
+        assert_eq!(bytes(&column("enum('','a')"), "v"), "CAST(v AS UNSIGNED)");
         assert_eq!(bytes(&column("decimal(9,2)"), "v"), "v");
     }
 
