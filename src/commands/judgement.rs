@@ -298,7 +298,7 @@ async fn look(
     };
     let typed = reading.typed.then_some(&reading.mode);
     let settings = server_settings::read(session, typed).await.map_err(sql_error)?;
-    let meaning::Judged { meaning, obstacles, notes } =
+    let meaning::Judged { meaning, obstacles, mut notes } =
         meaning::judge(&settings, &mapping, reading.session_dependent);
     reasons.extend(obstacles.into_iter().map(|obstacle| Told::new(obstacle.what).next(obstacle.next)));
     let forward = Statements::new(mapping.forward(), table.name.clone(), after.name.clone());
@@ -311,7 +311,9 @@ async fn look(
     }));
     // What is refused already need not be tried on rows.
     if misfits.is_empty() && reasons.is_empty() {
-        reasons.extend(native::reasons(&context.server, session, (table, &after), &forward, alter).await?);
+        let asked = native::ask(&context.server, session, (table, &after), &forward, alter).await?;
+        reasons.extend(asked.reasons);
+        notes.extend(asked.unasked);
     }
     Ok(Seen { after: *after, mapping: Some(mapping), misfits: !misfits.is_empty(), meaning, notes })
 }

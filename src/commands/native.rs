@@ -17,23 +17,41 @@ use crate::settings::Server;
 /// Days that no calendar has, which rsc keeps.
 const KNOWN_EXCEPTION: u16 = 1292;
 
-/// Why the change is not made. `forward` are the statements that copy rows of the table into the probe, `after`.
-pub async fn reasons(
+/// What a native ALTER has to say of a sample.
+#[derive(Default)]
+pub struct Asked {
+    /// Why the change is not made.
+    pub reasons: Vec<Told>,
+    /// Why the server could not be asked.
+    pub unasked: Option<String>,
+}
+
+impl Asked {
+    fn not(why: impl std::fmt::Display) -> Self {
+        let why = format!(
+            "whether a native ALTER makes the same of the rows is not known beforehand, from a sample: {why}"
+        );
+        Self { reasons: Vec::new(), unasked: Some(why) }
+    }
+}
+
+/// `forward` are the statements that copy rows of the table into the probe, `after`.
+pub async fn ask(
     server: &Server,
     session: &mut Session,
     (table, after): (&Table, &Table),
     forward: &Statements,
     alter: &Alter,
-) -> Result<Vec<Told>, Error> {
+) -> Result<Asked, Error> {
     let keys = oracle::sample(session, forward, table).await.map_err(sql_error)?;
     if keys.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Asked::default());
     }
     let aside = match oracle::filled(server, session, table, (forward, alter.sql_mode.as_ref()), &keys).await
     {
         Ok(aside) => aside,
         // It cannot be had as it is: whoever copies it will meet that.
-        Err(SqlError::Server { .. }) => return Ok(Vec::new()),
+        Err(error @ SqlError::Server { .. }) => return Ok(Asked::not(error)),
         Err(lost) => return Err(sql_error(lost)),
     };
     let own = Statements::new(forward.projection().clone(), aside.name.clone(), after.name.clone())
@@ -53,15 +71,16 @@ async fn held(
     (table, after): (&Table, &Table),
     (own, alter): (&Statements, &Alter),
     keys: &[Bound],
-) -> Result<Vec<Told>, SqlError> {
+) -> Result<Asked, SqlError> {
     let natively = match oracle::natively(server, session, table, (own, alter), keys).await {
         Ok(Some(natively)) => natively,
-        Ok(None) | Err(SqlError::Server { .. }) => return Ok(Vec::new()),
+        Ok(None) => return Ok(Asked::not("it refuses them all")),
+        Err(error @ SqlError::Server { .. }) => return Ok(Asked::not(error)),
         Err(lost) => return Err(lost),
     };
     let reasons = against(server, after, own, &natively).await;
     natively.remove(session).await?;
-    reasons
+    Ok(Asked { reasons: reasons?, unasked: None })
 }
 
 async fn against(

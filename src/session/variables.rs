@@ -287,7 +287,7 @@ pub const VARIABLES: &[Variable] = &[
     is("tmp_table_size", Inert, MEMORY),
     is("transaction_alloc_block_size", Inert, ALLOCATION),
     is("transaction_allow_batching", Inert, "NDB only"),
-    is("transaction_isolation", Own("'READ-COMMITTED'"), "a batch locks no gaps, and each statement sees what is committed"),
+    is("transaction_isolation", Pinned("'READ-COMMITTED'"), "a batch or a sample locks no row and no gap of the live table, and each statement sees what is committed"),
     is("transaction_prealloc_size", Inert, ALLOCATION),
     is("transaction_read_only", Pinned("0"), "1 refuses all that rsc writes"),
     elsewhere("transaction_write_set_extraction", Inert, "how writes are told apart for group replication"),

@@ -207,3 +207,18 @@ async fn rows_that_a_native_alter_refuses_are_left_out_and_named() {
         table.all(&format!("SELECT native->>'$.left_out' FROM _rsc.verify WHERE change_id = {id}")).await;
     assert!(native[0].contains("(17), which a native ALTER refuses"), "{native:?}");
 }
+
+/// A sample is read without a lock: whoever has written its rows and not committed is not waited for, by the plan neither.
+#[tokio::test]
+async fn the_oracle_waits_for_no_writer() {
+    let mut table = Table::create("id int PRIMARY KEY, n int NOT NULL").await;
+    table.fill("id, n", "i, i", 50).await;
+    let mut writer = shared().conn().await.unwrap();
+    writer.query_drop(format!("USE {}; BEGIN; UPDATE t SET n = n + 1", table.schema)).await.unwrap();
+    let change = ["--database", &table.schema, "--table", "t", "--alter", "MODIFY n bigint NOT NULL"];
+    let plan = typed(&[&["plan"], &change[..]].concat()).await.well();
+    assert!(!plan.stdout.contains("a native ALTER makes the same"), "{plan:#?}");
+    writer.query_drop("COMMIT").await.unwrap();
+    table.run("UPDATE t SET n = n - 1").await;
+    table.migrated("MODIFY n bigint NOT NULL", &[]).await;
+}
