@@ -26,6 +26,7 @@ async fn is_followed(session: &str) -> Conn {
     let mut plan =
         Plan::new(table.clone(), Shape::Signed, vec![Column::int("n"), Column::varchar("note", 40)]);
     plan.rows_per_writer = 600;
+    plan.statements_per_s = Some(150.0);
     let mut conn = shared().conn().await.unwrap();
     conn.query_drop(plan.create_table(&["title varchar(20) NOT NULL DEFAULT 'x'"])).await.unwrap();
     let opts = shared().opts().init(vec![session]);

@@ -34,6 +34,8 @@ impl Case {
         let mut plan = Plan::new(table.clone(), shape, payload);
         plan.rows_per_writer = rows_per_writer;
         plan.seed = seed;
+        // Enough that every window has some. Writers at full speed would only take the machine from the tests beside this one.
+        plan.statements_per_s = Some(150.0);
         let mut conn = shared().conn().await.unwrap();
         conn.query_drop(plan.create_table(&[BORN, TITLE, "KEY by_note (note)"])).await.unwrap();
         let mut writers = Writers::start(shared().opts(), plan).await.unwrap();
