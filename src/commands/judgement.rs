@@ -365,6 +365,11 @@ fn not_accepted(error: &SqlError) -> Told {
             "give the new CHECK constraint a name that none in this schema has, also none that the statement \
              drops: the copy stands beside the table, which keeps its own"
         }
+        // A zero date, or a default of a BLOB: which of them there may be is a matter of the sql_mode.
+        Some(1067 | 1101) => {
+            "correct the default; or, if your client makes this change in another sql_mode than the server's, give that one \
+             as --sql-mode"
+        }
         _ => "correct what follows --alter (the server tried it on an empty copy of the table)",
     })
 }

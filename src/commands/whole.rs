@@ -281,6 +281,10 @@ fn not_accepted(error: &SqlError) -> Told {
     let told = Told::new(format!("the server does not accept the statement: {error}"));
     told.next(match error.code() {
         Some(1049) => "create the database first, or check --database",
+        Some(1067 | 1101) => {
+            "correct the default; or, if your client makes this change in another sql_mode than the server's, give that one \
+             as --sql-mode"
+        }
         _ => "correct what follows --alter (the server tried it under another name, and dropped that table again)",
     })
 }

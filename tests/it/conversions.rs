@@ -21,10 +21,10 @@ use rsc::schema::statement::Alter;
 use rsc::schema::table::{Table, TableName};
 use rsc::session::{Remedy, Session};
 
-use crate::support::odd_servers::NAMED_ZONE;
+use crate::support::odd_servers::{self, NAMED_ZONE};
 use crate::support::process::{address_as, rsc};
 use crate::support::server::{Options, Server};
-use crate::support::shared;
+use crate::support::{shared, sum_up};
 use kinds::{KINDS, Kind};
 
 pub const STRICT: &str = "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES";
@@ -80,6 +80,8 @@ struct Bench<'a> {
     values: Vec<&'a str>,
     /// Whether the target takes it: `NULL` or `NOT NULL`.
     null: &'static str,
+    /// What of the server's sql_mode decides values, whatever else a session's is: natively, and in rsc's sessions.
+    kept: [String; 2],
 }
 
 impl<'a> Bench<'a> {
@@ -87,11 +89,25 @@ impl<'a> Bench<'a> {
         let schema = server.fresh_database().await;
         let mut conn = server.conn().await.unwrap();
         conn.query_drop(format!("USE {schema}")).await.unwrap();
-        conn.query_drop("SET max_error_count = 65535, sql_log_bin = 0").await.unwrap();
+        // On an odd server a session would read three rows, and lose what it writes.
+        conn.query_drop(
+            "SET max_error_count = 65535, sql_log_bin = 0, autocommit = 1, completion_type = 0, \
+             sql_select_limit = 18446744073709551615, sql_big_selects = 1",
+        )
+        .await
+        .unwrap();
+        let mode: String = conn.query_first("SELECT @@GLOBAL.sql_mode").await.unwrap().unwrap();
+        let kept = |modes: &[&str]| -> String {
+            mode.split(',').filter(|mode| modes.contains(mode)).map(|mode| format!(",{mode}")).collect()
+        };
+        let kept = [
+            kept(&["NO_UNSIGNED_SUBTRACTION", "TIME_TRUNCATE_FRACTIONAL", "PAD_CHAR_TO_FULL_LENGTH"]),
+            kept(&["NO_UNSIGNED_SUBTRACTION", "TIME_TRUNCATE_FRACTIONAL"]),
+        ];
         // As root, who may keep these tables out of the binlog: nobody follows them, and they are many.
         let session = Session::open(&address_as("root", server)).await.unwrap();
         let values: Vec<_> = from.values.iter().copied().chain(["NULL"]).collect();
-        let mut bench = Self { conn, session, schema, from, targets, values, null };
+        let mut bench = Self { conn, session, schema, from, targets, values, null, kept };
         bench.session.run(&format!("USE {}", bench.schema)).await.unwrap();
         bench.session.run("SET sql_log_bin = 0").await.unwrap();
         let list = |kinds: &mut dyn Iterator<Item = &str>, null: &str| -> String {
@@ -115,8 +131,21 @@ impl<'a> Bench<'a> {
         self.conn.query_drop(sql).await.map_err(|e| e.to_string())
     }
 
+    /// For writing and reading values as they are.
+    async fn plain(&mut self) {
+        self.run(&format!("SET sql_mode = '{LENIENT}'")).await.unwrap();
+    }
+
+    /// For a native ALTER.
     async fn mode(&mut self, mode: &str) {
-        self.run(&format!("SET sql_mode = '{mode}'")).await.unwrap();
+        let kept = &self.kept[0];
+        self.run(&format!("SET sql_mode = '{mode}{kept}'")).await.unwrap();
+    }
+
+    /// For rsc's statements.
+    async fn own_mode(&mut self, mode: &str) {
+        let kept = &self.kept[1];
+        self.session.run(&format!("SET sql_mode = '{mode}{kept}'")).await.unwrap();
     }
 
     /// What each column of `table` holds, by column and row.
@@ -129,6 +158,7 @@ impl<'a> Bench<'a> {
                 format!(", COALESCE({}, 'NULL')", bits(&format!("c{c}"), data_type))
             })
             .collect();
+        self.plain().await;
         self.run("SET @zone = @@time_zone, time_zone = '+00:00'").await.unwrap();
         let rows: Vec<Row> = self.conn.query(format!("SELECT id{expressions} FROM {table}")).await.unwrap();
         self.run("SET time_zone = @zone").await.unwrap();
@@ -153,7 +183,7 @@ impl<'a> Bench<'a> {
     async fn copy_of_source(&mut self, table: &str) {
         self.run(&format!("DROP TEMPORARY TABLE IF EXISTS {table}")).await.unwrap();
         self.run(&format!("CREATE TEMPORARY TABLE {table} LIKE src")).await.unwrap();
-        self.mode(LENIENT).await;
+        self.plain().await;
         self.run("SET @zone = @@time_zone, time_zone = '+00:00'").await.unwrap();
         self.run(&format!("INSERT INTO {table} SELECT * FROM src")).await.unwrap();
         self.run("SET time_zone = @zone").await.unwrap();
@@ -167,6 +197,7 @@ impl<'a> Bench<'a> {
             .filter(|&c| !hard(self.targets[c]) || self.targets[c].name == self.from.name)
             .collect();
         self.copy_of_source("native").await;
+        self.mode(LENIENT).await;
         self.run(&self.modify("native", &easy)).await.unwrap();
         let warnings: Vec<(String, u16, String)> = self.conn.query("SHOW WARNINGS").await.unwrap();
         let nearest = self.stored("native", &easy).await;
@@ -190,6 +221,7 @@ impl<'a> Bench<'a> {
         self.mode(NATIVE).await;
         if self.run(&self.modify("careful", &easy)).await.is_err() {
             for &c in &easy {
+                self.mode(NATIVE).await;
                 if self.run(&self.modify("careful", &[c])).await.is_err() {
                     let fates = self.native_in_parts(c, NATIVE).await;
                     strict.insert(c, fates);
@@ -213,7 +245,7 @@ impl<'a> Bench<'a> {
         let mut parts = vec![1..=self.values.len()];
         while let Some(part) = parts.pop() {
             let (low, high) = (*part.start(), *part.end());
-            self.mode(LENIENT).await;
+            self.plain().await;
             self.run("DROP TEMPORARY TABLE IF EXISTS part").await.unwrap();
             let chosen = format!("SELECT id, c{column} FROM src WHERE id BETWEEN {low} AND {high}");
             self.run("SET @zone = @@time_zone, time_zone = '+00:00'").await.unwrap();
@@ -255,7 +287,7 @@ impl<'a> Bench<'a> {
     }
 
     async fn copied(&mut self, statements: &Statements, mode: &str, column: usize) -> Fates {
-        self.session.run(&format!("SET sql_mode = '{mode}'")).await.unwrap();
+        self.own_mode(mode).await;
         self.session.run("DELETE FROM dst").await.unwrap();
         let mut fates = Fates::new();
         if self.session.run(&statements.copy(None, None)).await.is_err() {
@@ -276,7 +308,7 @@ impl<'a> Bench<'a> {
         let (from, to) = (&src.columns[column + 1], &dst.columns[column + 1]);
         let value = conversion::expression(from, to, manner, &format!("d.c{column}"));
         let mode = if manner == Manner::Strict { STRICT } else { LENIENT };
-        self.session.run(&format!("SET sql_mode = '{mode}'")).await.unwrap();
+        self.own_mode(mode).await;
         self.session.run("DELETE FROM dst").await.unwrap();
         self.session.run("INSERT INTO dst (id) SELECT id FROM src").await.unwrap();
         let update =
@@ -302,7 +334,7 @@ impl<'a> Bench<'a> {
         self.session.run("DELETE FROM back").await.unwrap();
         let [src, dst] = Self::pair([src, dst], column);
         let inverse = Mapping::between(&src, &dst, &Alter::default()).unwrap().inverse();
-        self.session.run(&format!("SET sql_mode = '{LENIENT}'")).await.unwrap();
+        self.own_mode(LENIENT).await;
         let statements = Statements::new(inverse, dst.name.clone(), back);
         self.session.run(&statements.copy(None, None)).await.unwrap();
         let there = self.stored("src", &[column]).await.remove(&column).unwrap();
@@ -444,6 +476,25 @@ async fn every_pair_gives_what_the_native_alter_gives() {
         tally.pairs, tally.values, tally.refused, tally.survive
     );
     assert!(tally.differences.is_empty(), "{:#?}", tally.differences);
+}
+
+/// The whole matrix where the server's own settings decide values: what a session reads of a CHAR, and the zone.
+#[tokio::test]
+async fn every_pair_gives_what_the_native_alter_gives_on_odd_servers() {
+    let kinds: Vec<&Kind> = KINDS.iter().collect();
+    let [lenient, narrow] = ["lenient", "narrow"].map(odd_servers::named);
+    for odd in [lenient, narrow] {
+        let tally = compare_all(&odd.server, &kinds).await;
+        sum_up(&format!(
+            "types on {}: {} pairs equal to a native ALTER in {} values, {} refused, {} differences",
+            odd.name,
+            tally.pairs,
+            tally.values,
+            tally.refused,
+            tally.differences.len()
+        ));
+        assert!(tally.differences.is_empty(), "{}: {:#?}", odd.name, tally.differences);
+    }
 }
 
 /// A native ALTER refuses NULL for such a column even where it is not strict; an UPDATE tells the nearest value.
