@@ -165,6 +165,7 @@ fn by_family(from: &Column, to: &Column, manner: Manner, value: &str) -> String 
             }
             _ => value.to_owned(),
         },
+        (Text | Bytes | Labels, Date | DateTime | Time) => zone::with_offset(to, value),
         (Date, Year) => format!("({value} + 0)"),
         // Text in a BLOB is read up to what is no number, and an ALTER does not mind.
         (Text | Bytes, Decimal) if family::off_page(from) => {

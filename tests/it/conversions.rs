@@ -80,6 +80,8 @@ struct Bench<'a> {
     values: Vec<&'a str>,
     /// Whether the target takes it: `NULL` or `NOT NULL`.
     null: &'static str,
+    /// [`NATIVE`], with those modes about dates that the server has.
+    native: String,
     /// What of the server's sql_mode decides values, whatever else a session's is: natively, and in rsc's sessions.
     kept: [String; 2],
 }
@@ -97,6 +99,8 @@ impl<'a> Bench<'a> {
         .await
         .unwrap();
         let mode: String = conn.query_first("SELECT @@GLOBAL.sql_mode").await.unwrap().unwrap();
+        let server_has = |one: &&str| !one.contains("NO_ZERO") || mode.split(',').any(|mode| mode == *one);
+        let native = NATIVE.split(',').filter(server_has).collect::<Vec<_>>().join(",");
         let kept = |modes: &[&str]| -> String {
             mode.split(',').filter(|mode| modes.contains(mode)).map(|mode| format!(",{mode}")).collect()
         };
@@ -107,7 +111,7 @@ impl<'a> Bench<'a> {
         // As root, who may keep these tables out of the binlog: nobody follows them, and they are many.
         let session = Session::open(&address_as("root", server)).await.unwrap();
         let values: Vec<_> = from.values.iter().copied().chain(["NULL"]).collect();
-        let mut bench = Self { conn, session, schema, from, targets, values, null, kept };
+        let mut bench = Self { conn, session, schema, from, targets, values, null, native, kept };
         bench.session.run(&format!("USE {}", bench.schema)).await.unwrap();
         bench.session.run("SET sql_log_bin = 0").await.unwrap();
         let list = |kinds: &mut dyn Iterator<Item = &str>, null: &str| -> String {
@@ -139,6 +143,7 @@ impl<'a> Bench<'a> {
     /// For a native ALTER.
     async fn mode(&mut self, mode: &str) {
         let kept = &self.kept[0];
+        let mode = if mode == NATIVE { &self.native } else { mode };
         self.run(&format!("SET sql_mode = '{mode}{kept}'")).await.unwrap();
     }
 

@@ -1,4 +1,4 @@
-//! TIMESTAMP from and to DATETIME and DATE, as in the server's own time zone.
+//! TIMESTAMP from and to DATETIME and DATE, and texts that say their own offset, as in the server's own time zone.
 //!
 //! A native ALTER runs in the server's time zone; rsc's sessions are in UTC, or, where expressions depend on it, in the
 //! server's (`schema/meaning.rs`). `@@GLOBAL.time_zone` may be `SYSTEM`, an offset or a name, and CONVERT_TZ takes all
@@ -42,4 +42,21 @@ pub fn instant(to: &Column, manner: Manner, value: &str) -> String {
             )
         }
     }
+}
+
+/// A text on its way to `to`, which is a date or a time. One such as `2024-02-29 12:00:00+05:00` is an instant, of which a
+/// column has what the server's clock showed at it. Any other text is the same in every zone, and so is left alone.
+pub fn with_offset(to: &Column, value: &str) -> String {
+    let instant = format!("CAST({value} AS DATETIME(6))");
+    let local = format!("CONVERT_TZ({instant}, @@SESSION.time_zone, {ZONE})");
+    let (part, time) = match to.data_type.as_str() {
+        "date" => (format!("DATE({local})"), ""),
+        // Where it reads a time, the server takes a date before it only if a space is between them.
+        "time" => (format!("TIME({local})"), " [0-9:.]*"),
+        _ => (local, ""),
+    };
+    format!(
+        "IF(CONVERT({value} USING latin1) REGEXP '{time}[0-9][+-][0-9]{{2}}:[0-9]{{2}}[[:space:]]*$' \
+         AND {instant} IS NOT NULL, {part}, {value})"
+    )
 }
