@@ -236,7 +236,7 @@ async fn try_statement(
     (alter, whole, reading): (&Alter, bool, &Reading),
     reasons: &mut Vec<Told>,
 ) -> Result<Option<Trial>, Error> {
-    reasons.extend(likeness::lost(session, table).await?);
+    reasons.extend(likeness::lost(&context.server, session, table).await?);
     let probe = match Probe::build(&context.server, session, &table.name, alter).await {
         Ok(probe) => probe,
         Err(error @ SqlError::Server { .. }) => {

@@ -8,10 +8,12 @@ use crate::mysql::inspect::{self, Found};
 use crate::mysql::shadow::Probe;
 use crate::schema::table::Table;
 use crate::session::{Session, SqlError};
+use crate::settings::Server;
 
-/// A refusal that names it.
-pub async fn lost(session: &mut Session, table: &Table) -> Result<Option<Told>, Error> {
-    let probe = match Probe::like(session, &table.name).await {
+/// A refusal that names it. The copy is made as the new table will be, in a session as the operator's.
+pub async fn lost(server: &Server, session: &mut Session, table: &Table) -> Result<Option<Told>, Error> {
+    let mut plain = Session::operator(server, None).await.map_err(sql_error)?;
+    let probe = match Probe::like(&mut plain, &table.name).await {
         Ok(probe) => probe,
         // The statement is tried on such a copy next, and fails with the server's words.
         Err(SqlError::Server { .. }) => return Ok(None),

@@ -151,10 +151,7 @@ fn by_family(from: &Column, to: &Column, manner: Manner, value: &str) -> String 
         // 0.10000000149011612 then, YEAR 0 is 0 and not 0000, zeros to the left are lost.
         (Integer | Decimal | Approximate | Year, Text | Bytes | Date | DateTime | Time | Labels | Json)
         | (Json, Integer | Approximate | Year | Date | DateTime | Time) => format!("CONCAT({value})"),
-        // A native ALTER makes the least integer of a FLOAT above 64 bits, of a DOUBLE the greatest, which is the nearest.
-        (Approximate, Integer | Year | Bit) if from.data_type == "float" && manner == Manner::Nearest => {
-            format!("IF({value} >= {0}, {0}, CAST({value} AS SIGNED))", i64::MAX)
-        }
+        // Of a FLOAT above 64 bits that is the least integer, in a strict session too; a native ALTER makes the same of it.
         (Decimal | Approximate, Integer | Year | Bit) => format!("CAST({value} AS SIGNED)"),
         // FLOAT to FLOAT is copied bit by bit by an INSERT, whatever the display width is.
         (Approximate, Approximate) if from.data_type == to.data_type => format!("({value} + 0e0)"),

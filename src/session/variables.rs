@@ -274,7 +274,7 @@ pub const VARIABLES: &[Variable] = &[
     is("sql_log_off", Inert, LOG),
     is("sql_mode", Control(OWN_MODE), "what a statement means, and what fits; writers have the server's, as described below"),
     is("sql_notes", Own("1"), "warnings are counted and read"),
-    is("sql_quote_show_create", Pinned("1"), "names are read out of definitions"),
+    is("sql_quote_show_create", Own("1"), "names are read out of definitions; a CHECK constraint is stored in the words that it has in the session that makes it"),
     is("sql_require_primary_key", Kept, "rsc's own tables have a primary key; the server's refusal of the operator's table is told"),
     is("sql_safe_updates", Pinned("0"), "1 refuses statements without a key"),
     is("sql_select_limit", Pinned("18446744073709551615"), "a SELECT of rsc, also of metadata, would end in the middle"),

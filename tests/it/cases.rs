@@ -7,6 +7,7 @@
 //! | writes.sql | statements under the old schema, after the copy: they come through the stream |
 //! | after.sql | statements under the new schema |
 //! | losses.txt | what `rsc losses` must then say, a line each: `parked KEY`, `lost KEY COLUMN`; without it, nothing |
+//! | losses_on.txt | what it must say besides on an odd server: `SERVER: LINE` |
 //! | skip.txt | columns that a native ALTER fills with other values: the time, random numbers |
 //! | refusal.txt | the exit code, then pieces of text: the change is refused, and nothing is left behind |
 //!
@@ -125,7 +126,12 @@ impl Case {
 
     /// What `refused_on.txt` says of this server.
     pub fn refused_on(&self, server: &str) -> Option<String> {
-        let lines = self.lines("refused_on.txt");
+        self.on("refused_on.txt", server)
+    }
+
+    /// What a file with lines `SERVER: WORDS` says of a server.
+    fn on(&self, file: &str, server: &str) -> Option<String> {
+        let lines = self.lines(file);
         lines.iter().find_map(|line| line.strip_prefix(&format!("{server}: ")).map(str::to_owned))
     }
 
@@ -222,7 +228,7 @@ pub async fn run(case: &Case, ground: Ground) -> Outcome {
     let reverted = side.table.rsc(&["revert", &id.to_string(), "--accept-parked"]).run().await;
     assert_eq!(reverted.code, 0, "{}: {reverted:#?}", case.name);
     assert_eq!(definition(&mut side.table, "t").await, old, "{}: the old definition", case.name);
-    let (missing, own, reasons) = losses(case, &side.table, id).await;
+    let (missing, own, reasons) = losses(case, &side, id).await;
     for reason in &reasons {
         let what = parking_part(reason);
         assert!(parks(&plan["revert"], what), "{}: {reason}, and the plan said {plan:#}", case.name);
@@ -425,7 +431,8 @@ async fn native_alter(
         ([], "") => side.ground.application(&side.table.schema).await,
         _ => side.but_for(without, more).await,
     };
-    conn.query_drop("SET SESSION old_alter_table = ON").await.unwrap();
+    // The statement is UTF-8, whatever the server takes its clients for.
+    conn.query_drop("SET NAMES utf8mb4; SET SESSION old_alter_table = ON").await.unwrap();
     conn.query_drop(case.alter()).await
 }
 
@@ -467,8 +474,8 @@ async fn written_columns(table: &mut Table, name: &str) -> String {
 
 /// The keys that `rsc losses` names, which must be those of the case, the columns of the new schema's own values, and why
 /// rows are parked.
-async fn losses(case: &Case, table: &Table, id: u64) -> (BTreeSet<String>, BTreeSet<String>, Vec<String>) {
-    let found = table.ask("losses", id).await.well().lines();
+async fn losses(case: &Case, side: &Side, id: u64) -> (BTreeSet<String>, BTreeSet<String>, Vec<String>) {
+    let found = side.table.ask("losses", id).await.well().lines();
     let word = |line: &serde_json::Value, field: &str| line[field].as_str().unwrap_or_default().to_owned();
     let (mut seen, mut keys, mut own) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
     let mut reasons = Vec::new();
@@ -488,6 +495,7 @@ async fn losses(case: &Case, table: &Table, id: u64) -> (BTreeSet<String>, BTree
     }
     seen.sort();
     let mut expected = case.lines("losses.txt");
+    expected.extend(side.ground.0.and_then(|odd| case.on("losses_on.txt", odd.name)));
     expected.sort();
     assert_eq!(seen, expected, "{}: what `rsc losses` says", case.name);
     (keys, own, reasons)
