@@ -16,7 +16,8 @@ const TRIES: u32 = 4;
 pub const PASSING: Duration = Duration::from_millis(200);
 
 pub const WHY_UNSEEN: &str = "whether a transaction's snapshot is older than the rows of the table that is to become live cannot \
-     be seen (SELECT on performance_schema.*, with its transactions kept, shows it)";
+     be seen (SELECT on performance_schema.*, with its transactions kept, shows it; `rsc cutover`, `revert` or `reapply` with \
+     --accept-short-reads does not wait)";
 
 /// What is known of the readers of a change.
 #[derive(Debug)]

@@ -99,6 +99,14 @@ struct Side {
 }
 
 impl Side {
+    /// What a case file says in UTF-8, an application says in the character set of its session.
+    async fn says(&mut self, statement: &str) -> mysql_async::Result<()> {
+        if !statement.is_ascii() {
+            self.application.query_drop("SET NAMES utf8mb4").await?;
+        }
+        self.application.query_drop(statement).await
+    }
+
     /// A session of the application whose sql_mode lacks these modes, and has `more`.
     async fn but_for(&self, without: &[&str], more: &str) -> Conn {
         let mut conn = self.ground.application(&self.table.schema).await;
@@ -106,7 +114,9 @@ impl Side {
         let kept = mode.split(',').filter(|mode| !without.contains(mode));
         let mode = kept.chain([more]).collect::<Vec<_>>().join(",");
         // Tables are read whole here, whatever the application may read.
-        let set = format!("SET SESSION sql_mode = '{mode}', sql_big_selects = 1, sql_select_limit = DEFAULT");
+        let set = format!(
+            "SET NAMES utf8mb4; SET SESSION sql_mode = '{mode}', sql_big_selects = 1, sql_select_limit = DEFAULT"
+        );
         conn.query_drop(set.replace("DEFAULT", "18446744073709551615")).await.unwrap();
         conn
     }
@@ -250,7 +260,7 @@ pub async fn run(case: &Case, ground: Ground) -> Outcome {
 /// Runs `create.sql`. An odd server may not take what another one does, and then there is nothing to change.
 async fn made(case: &Case, side: &mut Side) -> bool {
     for statement in case.statements("create.sql") {
-        if let Err(error) = side.application.query_drop(&statement).await {
+        if let Err(error) = side.says(&statement).await {
             assert!(side.ground.0.is_some(), "{}: {statement}: {error}", case.name);
             println!("{}: {statement}: {error}", case.name);
             return false;
@@ -260,9 +270,10 @@ async fn made(case: &Case, side: &mut Side) -> bool {
     true
 }
 
-/// The application of a server with `autocommit=0` ends its transactions, or nobody else gets at the table.
+/// The application of a server with `autocommit=0` ends its transactions, or nobody else gets at the table. Where a COMMIT
+/// begins the next one, a table that cannot be made to refuse old snapshots, as one with a FULLTEXT key, would be waited for.
 async fn commit(side: &mut Side) {
-    side.application.query_drop("COMMIT").await.unwrap();
+    side.application.query_drop("COMMIT AND NO CHAIN").await.unwrap();
 }
 
 /// The plan refuses it, on a server that is odd: then migrate refuses it too, and nothing has been touched.
@@ -438,7 +449,7 @@ async fn native_alter(
 
 async fn writes(case: &Case, side: &mut Side, file: &str) {
     for statement in case.statements(file) {
-        let written = side.application.query_drop(&statement).await;
+        let written = side.says(&statement).await;
         written.unwrap_or_else(|e| panic!("{}: {statement}: {e}", case.name));
     }
     commit(side).await;
