@@ -59,6 +59,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const COUNT_EVERY: Duration = Duration::from_secs(10);
 /// How often prepared XA transactions are looked for while one is waited for.
 const PREPARED_EVERY: Duration = Duration::from_secs(1);
+/// How often it is said that the same ones are waited for.
+const PREPARED_TOLD_EVERY: Duration = Duration::from_secs(30);
 /// The server has nothing more to send when it has said so this often.
 const END_BEATS: u32 = 2;
 
@@ -166,6 +168,7 @@ impl Driver<'_> {
     /// The server as it is when the stream of a rebuilt shadow starts. Waits for prepared XA transactions that hold the table.
     pub(super) async fn start(&mut self) -> Result<Seen, Halt> {
         let mut held: Option<Prepared> = None;
+        let mut told: Option<(String, Instant)> = None;
         let mut seen = loop {
             let seen = history::look(&mut self.session).await?;
             // Asked for afterwards: what was prepared by then, and is in `seen`, is still there or is visible.
@@ -177,7 +180,7 @@ impl Driver<'_> {
             if !now.any() {
                 break seen;
             }
-            self.wait_for_prepared(&now).await?;
+            self.wait_for_prepared(now.waits_for(&self.change.table), &mut told).await?;
             held = Some(now);
         };
         if let Some(why) = severed(&seen.purged, &seen) {
@@ -187,9 +190,16 @@ impl Driver<'_> {
         Ok(seen)
     }
 
-    async fn wait_for_prepared(&mut self, held: &Prepared) -> Result<(), Halt> {
-        let why = held.waits_for(&self.change.table);
-        self.tell(Notice::Retrying { why, again_in_s: PREPARED_EVERY.as_secs_f64() });
+    async fn wait_for_prepared(
+        &mut self,
+        why: String,
+        told: &mut Option<(String, Instant)>,
+    ) -> Result<(), Halt> {
+        let is_told = |(before, at): &(String, Instant)| *before == why && at.elapsed() < PREPARED_TOLD_EVERY;
+        if !told.as_ref().is_some_and(is_told) {
+            *told = Some((why.clone(), Instant::now()));
+            self.tell(Notice::Retrying { why, again_in_s: PREPARED_EVERY.as_secs_f64() });
+        }
         let mut stop = self.job.stop.clone();
         tokio::select! {
             () = tokio::time::sleep(PREPARED_EVERY) => {}
