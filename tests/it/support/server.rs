@@ -65,7 +65,7 @@ const SOCKET_PATH_MAX: usize = 107;
 /// As rsc wants a server, and without the waits for the disk that only matter when the machine itself fails (a
 /// killed mysqld loses nothing: what it wrote is in the kernel). Names are not resolved for 127.0.0.1, which always
 /// counts as localhost, so that root@localhost serves TCP too.
-const DEFAULTS: [&str; 14] = [
+const DEFAULTS: [&str; 13] = [
     "--gtid-mode=ON",
     "--enforce-gtid-consistency=ON",
     "--log-bin=binlog",
@@ -75,8 +75,6 @@ const DEFAULTS: [&str; 14] = [
     "--innodb-redo-log-capacity=512M",
     "--max-connections=300",
     "--loose-mysqlx=OFF",
-    // A stream that begins reads its first file from the start, to skip what it has; this server has many streams.
-    "--max-binlog-size=4M",
     "--innodb-flush-method=nosync",
     "--innodb-doublewrite=OFF",
     "--secure-file-priv=",
