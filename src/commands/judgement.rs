@@ -5,7 +5,7 @@
 //! there is nothing to look at, and without privileges no statement can be tried. Of a statement with clauses that are
 //! refused, the others are tried.
 
-use super::sql_mode::Reading;
+use super::sql_mode::{self, Reading};
 use super::{Context, likeness, native, sql_error, store_error};
 use crate::engine::sides::definition;
 use crate::error::{Error, Told};
@@ -365,11 +365,7 @@ fn not_accepted(error: &SqlError) -> Told {
             "give the new CHECK constraint a name that none in this schema has, also none that the statement \
              drops: the copy stands beside the table, which keeps its own"
         }
-        // A zero date, or a default of a BLOB: which of them there may be is a matter of the sql_mode.
-        Some(1067 | 1101) => {
-            "correct the default; or, if your client makes this change in another sql_mode than the server's, give that one \
-             as --sql-mode"
-        }
+        Some(code) if sql_mode::DEFAULTS.contains(&code) => sql_mode::GIVE_ANOTHER,
         _ => "correct what follows --alter (the server tried it on an empty copy of the table)",
     })
 }

@@ -6,6 +6,11 @@ use crate::error::{Error, Told};
 use crate::schema::sql_mode::SqlMode;
 use crate::session::{Session, SqlError};
 
+/// A default that is no value of the column, or of a column that has none: which of them there may be, the sql_mode says.
+pub const DEFAULTS: [u16; 2] = [1067, 1101];
+pub const GIVE_ANOTHER: &str = "correct the default; or, if your client makes this change in another sql_mode than the server's, \
+     give that one as --sql-mode";
+
 /// In what session the statement is to mean something.
 #[derive(Clone, Debug, Default)]
 pub struct Reading {

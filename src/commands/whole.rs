@@ -3,7 +3,7 @@
 
 use super::judgement::{Asked, advice, found, journal, near, refusal, refused_for};
 use super::migrate::{not_journaled, say_unknown};
-use super::{Context, sql_error, store_error};
+use super::{Context, sql_error, sql_mode, store_error};
 use crate::cli::Strategy;
 use crate::error::{Error, Told};
 use crate::journal::record::{Change, Options};
@@ -281,10 +281,7 @@ fn not_accepted(error: &SqlError) -> Told {
     let told = Told::new(format!("the server does not accept the statement: {error}"));
     told.next(match error.code() {
         Some(1049) => "create the database first, or check --database",
-        Some(1067 | 1101) => {
-            "correct the default; or, if your client makes this change in another sql_mode than the server's, give that one \
-             as --sql-mode"
-        }
+        Some(code) if sql_mode::DEFAULTS.contains(&code) => sql_mode::GIVE_ANOTHER,
         _ => "correct what follows --alter (the server tried it under another name, and dropped that table again)",
     })
 }
