@@ -19,14 +19,14 @@ const KNOWN_EXCEPTION: u16 = 1292;
 
 /// What a native ALTER has to say of a sample.
 #[derive(Default)]
-pub struct Asked {
+pub struct Answer {
     /// Why the change is not made.
     pub reasons: Vec<Told>,
     /// Why the server could not be asked.
     pub unasked: Option<String>,
 }
 
-impl Asked {
+impl Answer {
     fn not(why: impl std::fmt::Display) -> Self {
         let why = format!(
             "whether a native ALTER makes the same of the rows is not known beforehand, from a sample: {why}"
@@ -42,16 +42,16 @@ pub async fn ask(
     (table, after): (&Table, &Table),
     forward: &Statements,
     alter: &Alter,
-) -> Result<Asked, Error> {
+) -> Result<Answer, Error> {
     let keys = oracle::sample(session, forward, table).await.map_err(sql_error)?;
     if keys.is_empty() {
-        return Ok(Asked::default());
+        return Ok(Answer::default());
     }
     let aside = match oracle::filled(server, session, table, (forward, alter.sql_mode.as_ref()), &keys).await
     {
         Ok(aside) => aside,
         // It cannot be had as it is: whoever copies it will meet that.
-        Err(error @ SqlError::Server { .. }) => return Ok(Asked::not(error)),
+        Err(error @ SqlError::Server { .. }) => return Ok(Answer::not(error)),
         Err(lost) => return Err(sql_error(lost)),
     };
     let own = Statements::new(forward.projection().clone(), aside.name.clone(), after.name.clone())
@@ -71,16 +71,16 @@ async fn held(
     (table, after): (&Table, &Table),
     (own, alter): (&Statements, &Alter),
     keys: &[Bound],
-) -> Result<Asked, SqlError> {
+) -> Result<Answer, SqlError> {
     let natively = match oracle::natively(server, session, table, (own, alter), keys).await {
         Ok(Some(natively)) => natively,
-        Ok(None) => return Ok(Asked::not("it refuses them all")),
-        Err(error @ SqlError::Server { .. }) => return Ok(Asked::not(error)),
+        Ok(None) => return Ok(Answer::not("it refuses them all")),
+        Err(error @ SqlError::Server { .. }) => return Ok(Answer::not(error)),
         Err(lost) => return Err(lost),
     };
     let reasons = against(server, after, own, &natively).await;
     natively.remove(session).await?;
-    Ok(Asked { reasons: reasons?, unasked: None })
+    Ok(Answer { reasons: reasons?, unasked: None })
 }
 
 async fn against(
