@@ -19,8 +19,9 @@ use crate::mysql::prepared;
 use crate::mysql::sample::{self, Sample};
 use crate::mysql::shadow;
 use crate::mysql::swap::{blockers, sees_blockers};
+use crate::mysql::transactions::{self, Sight};
 use crate::mysql::volume::{self, Folder, Folders, Size};
-use crate::mysql::{ahead, census, indexes, readers, retention};
+use crate::mysql::{ahead, census, indexes, retention};
 use crate::output::{Disk, Holders, PlanReport, Sampled, duration};
 use crate::rows::statements::Statements;
 use crate::schema::deferral::{KeyText, deferrable};
@@ -146,9 +147,9 @@ async fn look_for_holders(session: &mut Session, table: &Table, report: &mut Pla
                 .into(),
         );
     }
-    if !readers::seen(session).await {
+    if transactions::sight(session).await == Sight::Nowhere {
         report.unknown.push(
-            "who reads with a snapshot that the swap makes too old: the account may not SELECT on \
+            "who reads with a snapshot that the swap makes too old: the account has neither PROCESS nor SELECT on \
              performance_schema.*, or the server does not keep its transactions there; nobody is waited for, and they get \
              error 1412, as after a native ALTER"
                 .into(),

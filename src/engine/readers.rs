@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use crate::lifecycle::notice::{Blocker, OLD_SNAPSHOT};
-use crate::mysql::readers::{self, Reader};
-use crate::mysql::{indexes, swap};
+use crate::mysql::transactions::{self, CACHED_FOR, Reader, Sight};
+use crate::mysql::{indexes, readers, swap};
 use crate::session::{Session, SqlError};
 
 /// A transaction that is older was not just passing. It is waited for without a lock, and is not failed unasked.
@@ -16,16 +16,16 @@ const TRIES: u32 = 4;
 pub const PASSING: Duration = Duration::from_millis(200);
 
 pub const WHY_UNSEEN: &str = "whether a transaction's snapshot is older than the rows of the table that is to become live cannot \
-     be seen (SELECT on performance_schema.*, with its transactions kept, shows it; `rsc cutover`, `revert` or `reapply` with \
-     --accept-short-reads does not wait)";
+     be seen (PROCESS, or SELECT on performance_schema.* with its transactions kept, shows it; `rsc cutover`, `revert` or \
+     `reapply` with --accept-short-reads does not wait)";
 
 /// What is known of the readers of a change.
 #[derive(Debug)]
 pub struct Readers {
     /// No row of the shadow was committed later.
     last_row: Instant,
-    /// All transactions can be seen.
-    seen: bool,
+    /// Where other transactions are seen.
+    sight: Sight,
     /// A replica has readers of its own.
     replicas: bool,
     tries: u32,
@@ -61,7 +61,7 @@ pub struct Look {
 impl Readers {
     /// What an earlier process wrote, it wrote before now.
     pub fn new() -> Self {
-        Self { last_row: Instant::now(), seen: false, replicas: false, tries: 0, stays: false }
+        Self { last_row: Instant::now(), sight: Sight::Nowhere, replicas: false, tries: 0, stays: false }
     }
 
     /// Rows of the shadow have been committed.
@@ -71,37 +71,56 @@ impl Readers {
 
     /// Before the locks are asked for: who is to be waited for without making the application wait.
     pub async fn long(&mut self, session: &mut Session) -> Result<Vec<Blocker>, SqlError> {
-        self.seen = readers::seen(session).await;
+        self.sight = transactions::sight(session).await;
         // Not to know of them is no reason to forget them.
         self.replicas = indexes::replicas(session).await.map_or(true, |replicas| replicas > 0);
-        if !self.seen {
+        let age = self.last_row.elapsed().max(LONG);
+        let Some(mut found) = transactions::older(session, self.sight, age).await? else {
             return Ok(Vec::new());
-        }
-        let mut found = readers::older(session, self.last_row.elapsed().max(LONG)).await?;
-        let listed = if found.is_empty() { None } else { readers::in_innodb(session).await };
-        found.retain(|reader| long(reader, LONG, listed.as_deref()));
+        };
+        let known = self.with_snapshot(session, &found).await?;
+        found.retain(|reader| long(reader, LONG, known.as_deref()));
         if !found.is_empty() {
             self.tries = 0;
+        } else if known.is_some() || self.sight == Sight::Innodb {
+            // So that InnoDB makes its list anew when it is asked under the locks.
+            tokio::time::sleep(CACHED_FOR).await;
         }
         Ok(found.into_iter().map(|reader| reader.who).collect())
     }
 
     /// Under the locks, which were asked for so long ago: whoever waits for them has grown older by that.
     pub async fn look(&self, session: &mut Session, locking: Duration) -> Result<Look, SqlError> {
-        let mut found = Vec::new();
-        if self.seen {
-            found = readers::older(session, self.last_row.elapsed()).await?;
-        }
+        let found = transactions::older(session, self.sight, self.last_row.elapsed()).await?;
+        let seen = found.is_some();
+        let mut found = found.unwrap_or_default();
         let old = LONG + locking;
-        let mut which = if found.is_empty() { Found::Nobody } else { Found::Passing };
-        if found.iter().any(|reader| reader.age >= old) {
-            let listed = readers::in_innodb(session).await;
-            if found.iter().any(|reader| long(reader, old, listed.as_deref())) {
-                which = Found::Long;
-            }
+        let mut known = None;
+        if self.stays || found.iter().any(|reader| reader.age >= old) {
+            known = self.with_snapshot(session, &found).await?;
         }
+        if self.stays {
+            found.retain(|reader| long(reader, Duration::ZERO, known.as_deref()));
+        }
+        let which = match found.iter().any(|reader| long(reader, old, known.as_deref())) {
+            true => Found::Long,
+            false if found.is_empty() => Found::Nobody,
+            false => Found::Passing,
+        };
         let readers = found.into_iter().map(|reader| reader.who).collect();
-        Ok(Look { found: which, seen: self.seen, readers })
+        Ok(Look { found: which, seen, readers })
+    }
+
+    /// The connections of which InnoDB has a transaction, if these do not come from its list already.
+    async fn with_snapshot(
+        &self,
+        session: &mut Session,
+        found: &[Reader],
+    ) -> Result<Option<Vec<u64>>, SqlError> {
+        match self.sight {
+            Sight::PerformanceSchema if !found.is_empty() => transactions::in_innodb(session).await,
+            _ => Ok(None),
+        }
     }
 
     pub fn course(&self, look: &Look, go_ahead: bool) -> Course {
@@ -125,9 +144,9 @@ impl Readers {
     }
 }
 
-/// Who has no transaction in InnoDB has no snapshot, or one of a moment ago.
-fn long(reader: &Reader, than: Duration, listed: Option<&[u64]>) -> bool {
-    reader.age >= than && listed.is_none_or(|listed| listed.contains(&reader.who.connection))
+/// Who has no transaction in InnoDB has no snapshot. Where that is not `known`, everyone may have one.
+fn long(reader: &Reader, than: Duration, known: Option<&[u64]>) -> bool {
+    reader.age >= than && known.is_none_or(|known| known.contains(&reader.who.connection))
 }
 
 fn course(look: &Look, replicas: bool, tries: u32, go_ahead: bool) -> Course {

@@ -21,7 +21,7 @@
 //!
 //! The shadow's rows were committed by rsc, later than the rows of the live table that they stand for. A transaction whose
 //! snapshot lies between the two would read the new live table without them, and InnoDB would not mind: see
-//! [`readers`](crate::mysql::readers). So, in both directions:
+//! [`readers`](crate::mysql::readers); [`transactions`](crate::mysql::transactions) says where they are seen. So, in both directions:
 //!
 //! * **Which.** A snapshot is made within its transaction. Whoever is found under the locks, behind the commit of the last
 //!   window, to have begun a transaction before the last row that was committed, may have one that is too old; nobody else

@@ -23,6 +23,7 @@ pub mod shadow;
 pub mod statistics;
 pub mod swap;
 pub mod throttle;
+pub mod transactions;
 pub mod verify;
 pub mod volume;
 

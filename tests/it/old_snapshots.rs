@@ -12,7 +12,7 @@ use mysql_async::prelude::Queryable;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::support::process::{Ended, Running, bare, rsc};
+use crate::support::process::{Ended, Running, bare, rsc, rsc_minimal};
 use crate::support::server::{Options, Server};
 
 const ROWS: u64 = 3_000;
@@ -182,6 +182,47 @@ async fn a_table_that_cannot_refuse_old_snapshots_is_read_short_only_where_that_
     assert!(reader.counts("t").await.unwrap() < ROWS, "it is read short, as was said");
     reader.ends().await;
     ask(&["complete", &id]).await.well();
+}
+
+/// With PROCESS and without SELECT on performance_schema, InnoDB's own list names it.
+#[tokio::test]
+async fn an_account_that_has_process_alone_waits_for_old_snapshots_by_name() {
+    let _alone = alone().await;
+    for table in ["ROW_FORMAT=COMPRESSED", ""] {
+        let bench = Bench::new(table).await;
+        let words = bench.words(&["--batch-time", "5ms", "--nice-ratio", "30"]);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut running = rsc_minimal(server(), &words).start();
+        running.says("\"copied\"").await;
+        let mut reader = bench.snapshot().await;
+        running.says(WAITS).await;
+        assert!(running.stdout().contains(&reader.named()), "{}", running.stdout());
+        assert_eq!(reader.counts("t").await, Ok(ROWS));
+        reader.ends().await;
+        let ended = running.ended().await.well();
+        assert!(!ended.stdout.contains("\"old_readers\""), "{ended:#?}");
+        ask(&["complete", &ended.last_line()["id"].to_string()]).await.well();
+    }
+}
+
+/// COMMIT begins its next transaction, in which it reads nothing. performance_schema has that for an open transaction.
+#[tokio::test]
+async fn an_idle_session_whose_commit_chains_has_no_snapshot() {
+    let _alone = alone().await;
+    for account in [rsc, rsc_minimal] {
+        let bench = Bench::new("ROW_FORMAT=COMPRESSED").await;
+        let mut idle = bench.snapshot().await;
+        idle.0.query_drop("SET completion_type = CHAIN").await.unwrap();
+        assert_eq!(idle.counts("t").await, Ok(ROWS));
+        idle.0.query_drop("COMMIT").await.unwrap();
+        let words = bench.words(&[]);
+        let ended =
+            account(server(), &words.iter().map(String::as_str).collect::<Vec<_>>()).run().await.well();
+        assert!(!ended.stdout.contains("\"old_readers\""), "{ended:#?}");
+        assert_eq!(idle.counts("t").await, Ok(ROWS));
+        drop(idle);
+        ask(&["complete", &ended.last_line()["id"].to_string()]).await.well();
+    }
 }
 
 #[tokio::test]

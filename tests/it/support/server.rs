@@ -64,12 +64,14 @@ const SOCKET_PATH_MAX: usize = 107;
 
 /// As rsc wants a server, and without the waits for the disk that only matter when the machine itself fails (a
 /// killed mysqld loses nothing: what it wrote is in the kernel). Names are not resolved for 127.0.0.1, which always
-/// counts as localhost, so that root@localhost serves TCP too.
-const DEFAULTS: [&str; 13] = [
+/// counts as localhost, so that root@localhost serves TCP too. A binlog is read from its file's beginning, so its files are
+/// short: every stream of a shared server begins in the last of them.
+const DEFAULTS: [&str; 14] = [
     "--gtid-mode=ON",
     "--enforce-gtid-consistency=ON",
     "--log-bin=binlog",
     "--sync-binlog=0",
+    "--max-binlog-size=4M",
     "--innodb-flush-log-at-trx-commit=2",
     "--innodb-buffer-pool-size=256M",
     "--innodb-redo-log-capacity=512M",
@@ -236,12 +238,11 @@ impl Server {
         if let Err(error) = created.await {
             panic!("no schema for a test: {error}");
         }
-        self.grant(&name).await;
         name
     }
 
-    /// Gives rsc's accounts what README grants on each schema whose tables are changed. For tests that make a schema of
-    /// their own with another name than `d` or `shop`; it need not be there yet.
+    /// Gives rsc's accounts what README grants on each schema whose tables are changed. For tests that make a schema with
+    /// another name than those of [`account`]; it need not be there yet.
     ///
     /// # Panics
     /// As [`Server::fresh_database`].
