@@ -17,7 +17,7 @@ use crate::tools::{self, Tool, complete, id, migrate, rsc};
 type Run<'a> = Pin<Box<dyn Future<Output = Outcome<()>> + 'a>>;
 pub type Scenario = fn(u64, &mut Report) -> Run<'_>;
 
-pub fn all() -> [(&'static str, Scenario); 10] {
+pub fn all() -> [(&'static str, Scenario); 11] {
     [
         ("idle", |rows, report| Box::pin(idle(rows, report))),
         ("probe", |rows, report| Box::pin(probe(rows, report))),
@@ -29,6 +29,7 @@ pub fn all() -> [(&'static str, Scenario); 10] {
         ("freeze", |rows, report| Box::pin(freeze(rows, report))),
         ("revert", |rows, report| Box::pin(revert(rows, report))),
         ("verify", |rows, report| Box::pin(verify(rows, report))),
+        ("background", |rows, report| Box::pin(background(rows, report))),
     ]
 }
 
@@ -293,7 +294,7 @@ async fn freeze(rows: u64, report: &mut Report) -> Outcome<()> {
     let rows = rows.min(500_000);
     fill(&server, Shape::Usual, rows).await?;
     let load = Load::start(&server, 8, Some(1_000.0), rows).await?;
-    let (mut staying, id) = stay(&server).await?;
+    let (mut staying, id) = stay(&server, &[]).await?;
     for turn in 0..SWAPS {
         let verb = if turn % 2 == 0 { "revert" } else { "reapply" };
         process::run(rsc(&server, &[verb, &id])).await?;
@@ -324,7 +325,7 @@ async fn freeze(rows: u64, report: &mut Report) -> Outcome<()> {
 }
 
 /// `rsc migrate --agent stay`, once the tables are swapped, and the change's number.
-async fn stay(server: &Server) -> Outcome<(tokio::process::Child, String)> {
+async fn stay(server: &Server, more: &[&str]) -> Outcome<(tokio::process::Child, String)> {
     let words = [
         "migrate",
         "--database",
@@ -337,7 +338,7 @@ async fn stay(server: &Server) -> Outcome<(tokio::process::Child, String)> {
         "--agent",
         "stay",
     ];
-    let mut command = rsc(server, &words);
+    let mut command = rsc(server, &[&words, more].concat());
     let child = command.stdout(std::process::Stdio::null()).kill_on_drop(true).spawn()?;
     let mut conn = server.conn().await?;
     loop {
@@ -356,7 +357,7 @@ async fn revert(rows: u64, report: &mut Report) -> Outcome<()> {
     for rows in [10_000, rows] {
         let server = start(POOL)?;
         fill(&server, Shape::Usual, rows).await?;
-        let (mut staying, id) = stay(&server).await?;
+        let (mut staying, id) = stay(&server, &[]).await?;
         let mut best = f64::MAX;
         for verb in ["revert", "reapply", "revert", "reapply", "revert"] {
             sleep(Duration::from_millis(500)).await;
@@ -392,5 +393,48 @@ async fn verify(rows: u64, report: &mut Report) -> Outcome<()> {
     report.figure("verify: time / copying the rows", seconds / took("copying"), "x");
     let copy = took("copying") + took("indexing");
     report.at_most("verify: time / copying the rows and building the indexes", seconds / copy, 0.25, "x");
+    Ok(())
+}
+
+/// Long enough for many ranges.
+const COMPARING: Duration = Duration::from_secs(60);
+
+/// What comparing the tables again and again adds to following the stream. As a rule a pass rests for `--verify-every`; here
+/// one follows another, so this is the most that it ever costs.
+async fn background(rows: u64, report: &mut Report) -> Outcome<()> {
+    let server = start(POOL)?;
+    let rows = rows.min(1_000_000);
+    fill(&server, Shape::Usual, rows).await?;
+    let load = Load::start(&server, 4, Some(400.0), rows).await?;
+    let mut cores = Vec::new();
+    for (every, name) in [("0", "following alone"), ("1s", "comparing as well")] {
+        let (mut staying, id) = stay(&server, &["--verify-every", every]).await?;
+        sleep(Duration::from_secs(5)).await;
+        let (cpu, began) = (server_cpu(&server).await, Instant::now());
+        let (rate, seen) = load
+            .during(felt(&server, async {
+                sleep(COMPARING).await;
+                Ok(None)
+            }))
+            .await;
+        let (seen, busy) = (seen?, (server_cpu(&server).await - cpu) / began.elapsed().as_secs_f64());
+        cores.push(busy);
+        report.figure(format!("background, {name}: cores of the server"), busy, "");
+        report.figure(format!("background, {name}: statements/s"), rate, "/s");
+        report.figure(format!("background, {name}: probe, p50"), percentile(&seen, 0.5), "ms");
+        report.figure(format!("background, {name}: probe, p99"), percentile(&seen, 0.99), "ms");
+        let mut conn = server.conn().await?;
+        let compared: Option<u64> = conn
+            .query_first(format!(
+                "SELECT CAST(SUM(rows_compared) AS UNSIGNED) FROM _rsc.verify WHERE change_id = {id}"
+            ))
+            .await?
+            .flatten();
+        report.figure(format!("background, {name}: rows compared"), compared.unwrap_or(0) as f64, "");
+        staying.kill().await?;
+        process::run(rsc(&server, &["complete", &id])).await?;
+    }
+    load.stop().await?;
+    report.at_most("background: cores of the server, with it - without", cores[1] - cores[0], 0.1, "");
     Ok(())
 }

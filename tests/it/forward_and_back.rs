@@ -101,7 +101,7 @@ impl Case {
 async fn goes_forward_and_back(shape: Shape, seed: u64) {
     let seed = seed + std::env::var("RSC_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0) * 1_000;
     println!("seed {seed}");
-    let mut case = Case::start(shape, 1_500, seed).await;
+    let mut case = Case::start(shape, 600, seed).await;
     let id = case
         .migrate("DROP COLUMN title, ADD COLUMN extra int NOT NULL DEFAULT 7", &["--agent", "none"])
         .await;

@@ -36,28 +36,14 @@ fn known_failures() -> BTreeMap<String, String> {
     lines.filter_map(|line| line.split_once(": ")).map(|(what, why)| (what.into(), why.into())).collect()
 }
 
-/// One of the servers for each case; the next case is tried on the next.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_case_goes_forward_and_back_on_an_odd_server() {
-    all_go(|case, server| case % odd_servers::all().len() == server).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes a quarter of an hour"]
 async fn every_case_goes_forward_and_back_on_every_odd_server() {
-    all_go(|_, _| true).await;
-}
-
-async fn all_go(is_tried: impl Fn(usize, usize) -> bool) {
     let wanted = std::env::var("RSC_ODD").unwrap_or_default();
     let at_once = std::env::var("RSC_AT_ONCE").map_or(AT_ONCE, |number| number.parse().unwrap());
     let gate = Arc::new(Semaphore::new(at_once));
     let mut running = Vec::new();
-    for (number, name) in cases().into_iter().map(|case| case.name).enumerate() {
-        for (place, odd) in odd_servers::all().iter().enumerate() {
-            if !odd.name.contains(&wanted) || !is_tried(number, place) {
-                continue;
-            }
+    for name in cases().into_iter().map(|case| case.name) {
+        for odd in odd_servers::all().iter().filter(|odd| odd.name.contains(&wanted)) {
             let case = Case::named(&name);
             let gate = Arc::clone(&gate);
             let (name, listed) = (name.clone(), case.refused_on(odd.name));
