@@ -4,7 +4,7 @@
 //! fence lets only one process win. So any number of agents may run, on any hosts. What an operator wants is asked
 //! through the journal, and answered by the engine that drives the change.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 
 use crate::engine::{self, Job, Until};
 use crate::error::{Error, Told};
-use crate::journal::fence;
-use crate::journal::record::Change;
+use crate::journal::fence::{self, Birth};
+use crate::journal::record::{Change, Unreadable};
 use crate::journal::store::{self, StoreError};
 use crate::lifecycle::consent::Consents;
 use crate::lifecycle::notice::Notice;
@@ -26,8 +26,11 @@ use crate::settings::Server;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A server that cannot be looked at is tried ever more seldom, down to this.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
-/// A change that could not be kept is left alone for so long.
+/// A change that could not be kept is left alone for so long, and each time for longer, up to the other.
 const REST: Duration = Duration::from_secs(20);
+const REST_MAX: Duration = Duration::from_secs(10 * 60);
+/// After so many times for the same reason, this agent is not what the change waits for.
+const HOPELESS: u32 = 3;
 /// An agent that ends by itself gives up on a server that has been out of reach for so long.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(600);
 /// The named lock of the server by which one agent at least can be seen. A help for who wants to hand over, no fence.
@@ -72,6 +75,8 @@ pub struct Agent {
     pub until_idle: bool,
     /// The tables of each change are compared in the background: a pass begins so long after the one before.
     pub verify_every: Duration,
+    /// What it asks the server for every change before its first swap; see [`Job::throttle_query`].
+    pub throttle_query: Option<String>,
 }
 
 /// Whether an agent is connected to this server.
@@ -89,6 +94,25 @@ struct Found {
     until: Until,
 }
 
+/// A change that could not be kept, and is left alone.
+struct Rest {
+    since: Instant,
+    why: String,
+    /// So often for the same reason, which is said the first time.
+    times: u32,
+}
+
+impl Rest {
+    fn after(before: Option<Self>, why: String) -> Self {
+        let times = before.filter(|before| before.why == why).map_or(1, |before| before.times + 1);
+        Self { since: Instant::now(), why, times }
+    }
+
+    fn lasts(&self) -> bool {
+        self.since.elapsed() < (REST * 2_u32.saturating_pow(self.times - 1)).min(REST_MAX)
+    }
+}
+
 struct Kept {
     engine: JoinHandle<Result<Change, Error>>,
 }
@@ -97,7 +121,8 @@ impl Agent {
     /// Runs until it is told to stop, or, with `until_idle`, until there is nothing to do.
     pub async fn run(self) -> Result<(), Error> {
         let mut kept: HashMap<u64, Kept> = HashMap::new();
-        let mut resting: HashMap<u64, Instant> = HashMap::new();
+        let mut resting: HashMap<u64, Rest> = HashMap::new();
+        let mut told = HashSet::new();
         let mut session = None;
         let mut seen = Instant::now();
         let mut away: Option<String> = None;
@@ -113,16 +138,20 @@ impl Agent {
                 _ = stop.wait_for(|stop| *stop) => continue,
             };
             match looked {
-                Ok(alive) => {
+                Ok((alive, unreadable)) => {
+                    self.tell_of(unreadable, &mut told);
                     seen = Instant::now();
                     pause = LOOK_EVERY;
                     if away.take().is_some() {
                         (self.listener)(Tale::Back);
                     }
-                    if self.until_idle && alive.is_empty() && kept.is_empty() {
+                    resting.retain(|id, _| alive.iter().any(|found| found.id == *id));
+                    let hopeless =
+                        |found: &Found| resting.get(&found.id).is_some_and(|rest| rest.times >= HOPELESS);
+                    if self.until_idle && alive.iter().all(hopeless) && kept.is_empty() {
                         return Ok(());
                     }
-                    self.take_up(alive, &mut kept, &mut resting);
+                    self.take_up(alive, &mut kept, &resting);
                 }
                 Err(why) => {
                     session = None;
@@ -141,8 +170,18 @@ impl Agent {
         }
     }
 
-    /// The changes that need somebody.
-    async fn look(&self, session: &mut Option<Session>) -> Result<Vec<Found>, Away> {
+    /// Once each: somebody has to mend the row, or to wait for another version of rsc.
+    fn tell_of(&self, unreadable: Vec<Unreadable>, told: &mut HashSet<u64>) {
+        for row in unreadable.into_iter().filter(|row| told.insert(row.id)) {
+            let error = Told::new(&row)
+                .state("it is left alone; the other changes are kept")
+                .next("drive it with the version of rsc that wrote it");
+            (self.listener)(Tale::Ended(row.id, Error::Unexpected(error)));
+        }
+    }
+
+    /// The changes that need somebody, and what cannot be read.
+    async fn look(&self, session: &mut Option<Session>) -> Result<(Vec<Found>, Vec<Unreadable>), Away> {
         let session = match session {
             Some(open) => open,
             none => none.insert(Session::open(&self.server).await?),
@@ -152,21 +191,21 @@ impl Agent {
         }
         session.run(&format!("DO GET_LOCK({PRESENCE}, 0)")).await?;
         if !store::installed(session).await? {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
         let mut found = Vec::new();
-        for change in store::list(session).await?.into_iter().filter(needs_somebody) {
+        let journal = store::list(session).await?;
+        for change in journal.changes.into_iter().filter(needs_somebody) {
             let owned = fence::owner(session, change.id).await?.is_some_and(|owner| owner.alive);
             let until = if change.options.kind.whole() { Until::Settled } else { Until::Ended };
             found.push(Found { id: change.id, owned, until });
         }
-        Ok(found)
+        Ok((found, journal.unreadable))
     }
 
-    fn take_up(&self, alive: Vec<Found>, kept: &mut HashMap<u64, Kept>, resting: &mut HashMap<u64, Instant>) {
-        resting.retain(|_, since| since.elapsed() < REST);
+    fn take_up(&self, alive: Vec<Found>, kept: &mut HashMap<u64, Kept>, resting: &HashMap<u64, Rest>) {
         for Found { id, owned, until } in alive {
-            if owned || kept.contains_key(&id) || resting.contains_key(&id) {
+            if owned || kept.contains_key(&id) || resting.get(&id).is_some_and(Rest::lasts) {
                 continue;
             }
             let listener = Arc::clone(&self.listener);
@@ -177,6 +216,9 @@ impl Agent {
                 consents: Consents::default(),
                 until,
                 verify_every: self.verify_every,
+                makes: false,
+                birth: Birth::default(),
+                throttle_query: self.throttle_query.clone(),
                 onlooker: Arc::new(move |notice| listener(Tale::Of(id, notice))),
                 stop: self.stop.clone(),
             };
@@ -184,22 +226,28 @@ impl Agent {
         }
     }
 
-    async fn reap(&self, kept: &mut HashMap<u64, Kept>, resting: &mut HashMap<u64, Instant>) {
+    async fn reap(&self, kept: &mut HashMap<u64, Kept>, resting: &mut HashMap<u64, Rest>) {
         let ended: Vec<u64> =
             kept.iter().filter(|(_, k)| k.engine.is_finished()).map(|(id, _)| *id).collect();
         for id in ended {
             let Some(Kept { engine }) = kept.remove(&id) else { continue };
             match engine.await {
-                Ok(Ok(_)) => {}
+                Ok(Ok(_)) => drop(resting.remove(&id)),
                 // Another process was quicker.
                 Ok(Err(Error::Owned(_))) => {}
                 Ok(Err(error)) => {
-                    resting.insert(id, Instant::now());
-                    (self.listener)(Tale::Ended(id, error));
+                    let rest = Rest::after(resting.remove(&id), error.to_string());
+                    if rest.times == 1 {
+                        (self.listener)(Tale::Ended(id, error));
+                    }
+                    resting.insert(id, rest);
                 }
                 Err(panic) => {
-                    resting.insert(id, Instant::now());
-                    (self.listener)(Tale::Ended(id, Error::Unexpected(Told::new(panic))));
+                    let rest = Rest::after(resting.remove(&id), panic.to_string());
+                    if rest.times == 1 {
+                        (self.listener)(Tale::Ended(id, Error::Unexpected(Told::new(panic))));
+                    }
+                    resting.insert(id, rest);
                 }
             }
         }
@@ -228,9 +276,13 @@ impl Agent {
 
 /// An ended change needs nobody, and an expired one has no stream any more. A table as a whole needs no stream either: only
 /// somebody who carries a wish to its end, or puts on record that the window has ended.
+/// What stands still before its first swap has no stream that anybody could keep for it.
 fn needs_somebody(change: &Change) -> bool {
     let (state, whole) = (change.state, change.options.kind.whole());
-    !state.ended() && state != State::Expired && !(whole && state.settled() && !change.window_over)
+    let ending = matches!(state, State::Cancelling | State::Failing);
+    let stands_still = change.paused && state.before_first_swap() && !ending;
+    let waits = whole && state.settled() && !change.window_over;
+    !(stands_still || state.ended() || state == State::Expired || waits)
 }
 
 fn out_of_reach(why: &Away) -> Error {

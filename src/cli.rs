@@ -36,6 +36,7 @@ so that `rsc revert` can take the change back with every row written since.
 Examples:
   rsc migrate --alter \"ALTER TABLE shop.users DROP COLUMN title\"
   rsc migrate --database shop --table users --alter \"DROP COLUMN title\"
+  rsc migrate --alter-file migrations/0042_drop_title.sql
   rsc migrate --resume 7";
 
 const PLAN: &str = "\
@@ -235,9 +236,17 @@ pub struct Plan {
 pub struct Migrate {
     /// The change: "ALTER TABLE db.t …", or only its clauses together with --database and --table; or a CREATE TABLE or DROP
     /// TABLE
-    #[arg(long, required_unless_present = "resume", conflicts_with = "resume")]
+    #[arg(
+        long,
+        allow_hyphen_values = true,
+        required_unless_present_any = ["resume", "alter_file"],
+        conflicts_with_all = ["resume", "alter_file"]
+    )]
     pub alter: Option<String>,
-    /// The table, where --alter does not name it
+    /// The same from a file; `-` for standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub alter_file: Option<PathBuf>,
+    /// The table, where the statement does not name it
     #[arg(long)]
     pub table: Option<String>,
     /// Go on with a change that was interrupted
@@ -348,7 +357,7 @@ fn unshown(arg: clap::Arg) -> clap::Arg {
 }
 
 /// Each is kept with the change, and can be changed while it is made: `rsc set <id> max-lag=5s`. The text of each is read
-/// by [`Limits::set`].
+/// by [`Limits::set`]. The query alone is run by no process but those that were given it ([`Limits::query_of`]).
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Throttling and cut-over (also while it is made: `rsc set`)")]
 pub struct LimitOptions {
@@ -374,7 +383,7 @@ pub struct LimitOptions {
     #[arg(long, value_name = "SIZE", default_value = "none", value_parser = text_of(Limit::MinFreeDisk), conflicts_with = "resume")]
     pub min_free_disk: String,
     /// Wait while this query answers anything but 0
-    #[arg(long, value_name = "SQL", default_value = "none", value_parser = text_of(Limit::Query), conflicts_with = "resume")]
+    #[arg(long, value_name = "SQL", default_value = "none", value_parser = text_of(Limit::Query))]
     pub throttle_query: String,
     /// Wait while this file exists, on the host of the process that drives the change
     #[arg(long, value_name = "PATH", default_value = "none", value_parser = text_of(Limit::FlagFile), conflicts_with = "resume")]
@@ -421,6 +430,13 @@ impl LimitOptions {
     }
 }
 
+/// The throttle query that a command line has.
+pub fn own_query(text: &str) -> Option<String> {
+    let mut own = Limits::default();
+    own.set(Limit::Query, text).ok()?;
+    own.query
+}
+
 /// Text that [`Limits::set`] takes for this limit.
 fn text_of(limit: Limit) -> impl Fn(&str) -> Result<String, String> + Clone + Send + Sync + 'static {
     move |text| Limits::default().set(limit, text).map(|()| text.to_owned())
@@ -458,6 +474,9 @@ pub struct AgentOptions {
     /// After a comparison of the two tables of a change in the background, begin the next so long later; 0 for none
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = period)]
     pub verify_every: Duration,
+    /// Before the first swap of a change, wait while this query answers anything but 0
+    #[arg(long, value_name = "SQL", default_value = "none", value_parser = text_of(Limit::Query))]
+    pub throttle_query: String,
     /// For an agent that another rsc starts: the first line of stdin is the password
     #[arg(long, hide = true)]
     pub password_from_stdin: bool,

@@ -8,8 +8,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The statements that have points: name, and where.
-pub const STATEMENTS: [(&str, &str); 65] = [
+pub const STATEMENTS: [(&str, &str); 66] = [
     ("create.change", "a new change is journaled"),
+    ("create.commit", "others can see it, and whose it is"),
     ("create.stream", "its stream table is made"),
     ("create.row", "its stream row is made"),
     ("claim.start", "a takeover begins"),

@@ -25,12 +25,10 @@ async fn main() -> ExitCode {
     };
     // A profile may ask for another form.
     let printer = Arc::new(Printer::new(cli.output));
-    if let Command::Agent(_) = cli.command {
-        // Heard, and not answered: an agent outlives the terminal that it was started from.
-        let _ = signal(SignalKind::hangup());
-    }
+    // An agent outlives the terminal that it was started from; everything else ends with it as by Ctrl-C.
+    let outlives = matches!(cli.command, Command::Agent(_));
     let (stopper, stop) = watch::channel(false);
-    tokio::spawn(stop_on_signals(stopper, Arc::clone(&printer)));
+    tokio::spawn(stop_on_signals(stopper, Arc::clone(&printer), outlives));
     let outcome = commands::run(cli, settings, Arc::clone(&printer), stop).await;
     ended(&printer, outcome)
 }
@@ -49,19 +47,23 @@ fn ended(printer: &Printer, outcome: Result<(), Error>) -> ExitCode {
 }
 
 /// The first signal lets the statement in flight end; the second does not wait.
-async fn stop_on_signals(stopper: watch::Sender<bool>, printer: Arc<Printer>) {
-    end_asked_for().await;
-    printer.stopping();
-    // Nobody listens any more when the command has ended.
-    let _ = stopper.send(true);
-    end_asked_for().await;
-    std::process::exit(130);
-}
-
-async fn end_asked_for() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+async fn stop_on_signals(stopper: watch::Sender<bool>, printer: Arc<Printer>, outlives_terminal: bool) {
+    let (Ok(mut terminate), Ok(mut hangup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    else {
+        return;
+    };
+    for first in [true, false] {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+            // By whom it is heard and not answered, it has no effect.
+            _ = hangup.recv(), if !outlives_terminal => {}
+        }
+        if first {
+            printer.stopping();
+            // Nobody listens any more when the command has ended.
+            let _ = stopper.send(true);
+        }
     }
+    std::process::exit(130);
 }

@@ -281,6 +281,35 @@ impl Session {
         text
     }
 
+    /// Runs what somebody else wrote, which may be one statement and no more: the server prepares it, and refuses to prepare a
+    /// text of two. (The driver asks the server to take several at once, and cannot be kept from it; its own way of
+    /// preparing reads `:name` in the text for a parameter.)
+    pub async fn run_alone_at(&mut self, statement: &'static str, sql: &str) -> Result<Done, SqlError> {
+        self.prepare_alone(sql).await?;
+        let done = self.run_at(statement, "EXECUTE rsc_alone").await;
+        self.forget_alone(done).await
+    }
+
+    /// The same for what gives rows.
+    pub async fn first_alone(&mut self, sql: &str) -> Result<Option<Row>, SqlError> {
+        self.prepare_alone(sql).await?;
+        let row = self.first("EXECUTE rsc_alone").await;
+        self.forget_alone(row).await
+    }
+
+    async fn prepare_alone(&mut self, sql: &str) -> Result<(), SqlError> {
+        let hex: String = sql.bytes().map(|byte| format!("{byte:02x}")).collect();
+        self.run(&format!("SET @rsc_alone = CONVERT(x'{hex}' USING utf8mb4)")).await?;
+        self.run("PREPARE rsc_alone FROM @rsc_alone").await.map(|_| ())
+    }
+
+    async fn forget_alone<T>(&mut self, result: Result<T, SqlError>) -> Result<T, SqlError> {
+        if !matches!(result, Err(SqlError::Lost(_))) {
+            self.run("DEALLOCATE PREPARE rsc_alone").await?;
+        }
+        result
+    }
+
     #[cfg(not(debug_assertions))]
     #[inline(always)]
     pub fn run_at(&mut self, _: &'static str, sql: &str) -> impl Future<Output = Result<Done, SqlError>> {

@@ -20,11 +20,12 @@ use crate::settings::given::{Given, Mistake, Origin, Value};
 use crate::settings::{option_file, rsc_toml};
 
 /// Belongs to one run: what is to be done, to what, or with which file.
-const OF_ONE_RUN: [&str; 16] = [
+const OF_ONE_RUN: [&str; 17] = [
     "accept-differences",
     "accept-parked",
     "accept-short-reads",
     "alter",
+    "alter-file",
     "compensate",
     "config",
     "defaults-file",

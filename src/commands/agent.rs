@@ -38,6 +38,7 @@ pub async fn run(context: &Context, options: &cli::AgentOptions) -> Result<(), E
         stop: context.stop.clone(),
         until_idle: options.until_idle,
         verify_every: options.verify_every,
+        throttle_query: cli::own_query(&options.throttle_query),
     };
     context.printer.remark(&format!("agent on {}: {}", context.server.address(), fence::myself()));
     agent.run().await
@@ -45,14 +46,18 @@ pub async fn run(context: &Context, options: &cli::AgentOptions) -> Result<(), E
 
 /// Sees to it that an agent keeps the change from here on: one that lives, or else one that is started for it in the
 /// background. Returns what to tell the person.
-pub async fn hand_over(context: &Context, change: &Change) -> Result<String, Error> {
+pub async fn hand_over(
+    context: &Context,
+    change: &Change,
+    throttle_query: Option<&str>,
+) -> Result<String, Error> {
     let id = change.id;
     let mut session = context.session().await?;
     // An agent that is started serves the metrics at the same address.
     context.audience.close_metrics();
     let log = match agent::is_present(&mut session).await.map_err(sql_error)? {
         true => None,
-        false => match start(&context.server, &context.settings) {
+        false => match start(&context.server, &context.settings, throttle_query) {
             Ok(log) => Some(log),
             Err(why) => return Ok(unkept(change, &format!("no agent could be started: {why}"))),
         },
@@ -82,7 +87,7 @@ fn unkept(change: &Change, why: &str) -> String {
 
 /// Starts an agent that outlives this process and its terminal, and ends when it has nothing to do. It is set as this
 /// process is, by its environment. The password goes through a pipe, never into the argument list.
-fn start(server: &Server, settings: &Settings) -> std::io::Result<PathBuf> {
+fn start(server: &Server, settings: &Settings, throttle_query: Option<&str>) -> std::io::Result<PathBuf> {
     let (path, log) = log_file(server)?;
     let mut command = Command::new(std::env::current_exe()?);
     for (name, value) in settings.handed_on() {
@@ -93,6 +98,7 @@ fn start(server: &Server, settings: &Settings) -> std::io::Result<PathBuf> {
     }
     let mut child = command
         .args(["agent", "--until-idle", "--password-from-stdin"])
+        .args(throttle_query.map(|query| format!("--throttle-query={query}")))
         .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
         .stderr(log)

@@ -62,14 +62,30 @@ async fn carried_out(
         }
         return Ok(change);
     }
-    let job = Job { consents, ..context.job(id, Some(verb), until(verb)) };
-    let driven = match engine::run(job).await {
-        // Someone took the change up after nobody had been there to be asked: an agent, or who kept it and was asleep.
-        Err(error @ Error::Owned(_)) => ask_owner(context, session, id, (verb, consents)).await?.ok_or(error),
-        driven => driven,
-    };
-    driven.inspect_err(|error| context.audience.ended(id, error))
+    let mut tries = 1;
+    loop {
+        let job = Job { consents, ..context.job(id, Some(verb), until(verb)) };
+        let error = match engine::run(job).await {
+            // Someone took the change up after nobody had been there to be asked: an agent, or who kept it and was asleep. It
+            // may be too young to be asked, or be gone again.
+            Err(error @ Error::Owned(_)) => error,
+            driven => return driven.inspect_err(|error| context.audience.ended(id, error)),
+        };
+        if let Some(change) = ask_owner(context, session, id, (verb, consents)).await? {
+            return Ok(change);
+        }
+        if tries == TAKEN_UP_MAX {
+            context.audience.ended(id, &error);
+            return Err(error);
+        }
+        tries += 1;
+        sleep(TAKEN_UP_AGAIN).await;
+    }
 }
+
+/// So often a command that finds nobody to ask, and is then overtaken, tries again.
+const TAKEN_UP_MAX: u32 = 5;
+const TAKEN_UP_AGAIN: Duration = Duration::from_millis(200);
 
 /// Where the change stands: a process that was killed just after its swap has not said so, but the tables do.
 async fn state(session: &mut Session, change: &Change) -> State {

@@ -20,7 +20,11 @@ pub async fn run(context: &Context, options: &ListOptions) -> Result<(), Error> 
     if store::installed(&mut session).await.map_err(store_error)? {
         let latest = sample::latest(&mut session).await.map_err(sql_error)?;
         let mut latest: HashMap<u64, _> = latest.into_iter().collect();
-        for change in store::list(&mut session).await.map_err(store_error)? {
+        let journal = store::list(&mut session).await.map_err(sql_error)?;
+        for unreadable in &journal.unreadable {
+            context.printer.remark(&format!("note: {unreadable}; the others are listed"));
+        }
+        for change in journal.changes {
             if options.active && change.state.ended() {
                 continue;
             }

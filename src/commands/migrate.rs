@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::judgement::{Asked, checks_get_other_names, judge};
 use super::sql_mode::Reading;
 use super::{Context, agent, compensate, in_place, limits, sql_error, store_error, whole};
-use crate::cli::{Agent, Defer, Migrate, Strategy};
+use crate::cli::{Agent, Defer, Migrate, Strategy, own_query};
 use crate::engine::{Job, Until};
 use crate::error::{Error, Told};
+use crate::journal::fence::Birth;
 use crate::journal::record::{Change, DeferIndexes, Options};
 use crate::journal::store::{self, Begun, StoreError};
 use crate::lifecycle::consent::Consents;
@@ -27,41 +28,67 @@ pub async fn run(context: &Context, migrate: &Migrate, database: Option<&str>) -
             "--verify-every is for the process that keeps the stream: give --agent stay with it, or give it to `rsc agent`",
         ));
     }
-    let (id, ask) = match (migrate.resume, &migrate.alter) {
+    let ((id, birth), ask) = match (migrate.resume, migrate.statement()?) {
         (Some(id), _) => {
             context.change(id).await?;
-            (id, Some(Verb::Resume))
+            ((id, Birth::default()), Some(Verb::Resume))
         }
         (None, Some(text)) => {
             let allow_unseen = migrate.allow_unseen || migrate.strategy == Strategy::Instant;
             let reading = migrate.reading(context).await?;
             let table = migrate.table.as_deref();
-            let asked = Asked { text, database, table, allow_unseen, reading: &reading };
+            let asked = Asked { text: &text, database, table, allow_unseen, reading: &reading };
             match begin(context, asked, options(migrate)?, migrate.strategy).await? {
-                Some(id) => (id, None),
+                Some(born) => (born, None),
                 None => return Ok(()),
             }
         }
-        (None, None) => return Err(usage("give --alter, or --resume with a change's number")),
+        (None, None) => {
+            return Err(usage("give --alter or --alter-file, or --resume with a change's number"));
+        }
     };
     let asked = (ask, migrate.going_past.consents());
-    drive(context, id, asked, (migrate.agent, migrate.verify_every)).await
+    let keeping = Keeping {
+        keeper: migrate.agent,
+        verify_every: migrate.verify_every,
+        throttle_query: own_query(&migrate.limits.throttle_query),
+    };
+    drive(context, (id, birth), asked, keeping).await
 }
 
-/// Drives a change until the operator has what was asked for, and hands its stream over. `keeper` is who keeps the stream
-/// then, and how often this process verifies if it is the one.
+/// Who keeps the stream when the operator has what was asked for, and what this process does as long as it drives.
+struct Keeping {
+    keeper: Agent,
+    /// How often it verifies, if it is the one.
+    verify_every: Duration,
+    throttle_query: Option<String>,
+}
+
+/// Drives a change until the operator has what was asked for, and hands its stream over.
 async fn drive(
     context: &Context,
-    id: u64,
+    (id, birth): Born,
     (ask, consents): (Option<Verb>, Consents),
-    (keeper, verify_every): (Agent, Duration),
+    Keeping { keeper, verify_every, throttle_query }: Keeping,
 ) -> Result<(), Error> {
     let until = if keeper == Agent::Stay { Until::Ended } else { Until::Settled };
-    let change = context.drive(Job { verify_every, consents, ..context.job(id, ask, until) }).await?;
+    let own = throttle_query.clone();
+    let job = Job {
+        makes: true,
+        birth,
+        verify_every,
+        consents,
+        throttle_query: own,
+        ..context.job(id, ask, until)
+    };
+    let change = context.drive(job).await?;
+    if let Some(told) = given_up(&change) {
+        return Err(Error::Failed(told));
+    }
     // A table as a whole needs nobody who keeps it.
     if !change.options.kind.whole() {
         if let (State::Ready | State::Revertible, Agent::Auto) = (change.state, keeper) {
-            context.printer.remark(&agent::hand_over(context, &change).await?);
+            context.printer.remark(&agent::hand_over(context, &change, throttle_query.as_deref()).await?);
         }
         if let (State::Ready, Agent::None) = (change.state, keeper) {
             say_until_when(context).await;
@@ -71,13 +98,26 @@ async fn drive(
     Ok(())
 }
 
+/// Somebody else has ended the change before its swap: what was asked for is not so.
+fn given_up(change: &Change) -> Option<Told> {
+    let id = change.id;
+    (change.state == State::Cancelled).then(|| {
+        Told::new(format!("change {id} was cancelled by another command"))
+            .state("the tables are as they were before it")
+            .next(format!("to see what happened, `rsc report {id}`; to begin again, `rsc migrate`"))
+    })
+}
+
 /// A change of its own, as by default.
 pub async fn anew(context: &Context, statement: &str, keeper: Agent) -> Result<(), Error> {
     let reading = Reading::of(context, None, false).await?;
     let asked =
         Asked { text: statement, database: None, table: None, allow_unseen: false, reading: &reading };
     match begin(context, asked, Options::default(), Strategy::Online).await? {
-        Some(id) => drive(context, id, (None, Consents::default()), (keeper, Duration::ZERO)).await,
+        Some(born) => {
+            let keeping = Keeping { keeper, verify_every: Duration::ZERO, throttle_query: None };
+            drive(context, born, (None, Consents::default()), keeping).await
+        }
         None => Ok(()),
     }
 }
@@ -108,13 +148,16 @@ fn hint(change: &Change) -> String {
     }
 }
 
+/// A change that has just been journaled, by its number.
+pub type Born = (u64, Birth);
+
 /// Checks everything and journals the change. `None` if there is nothing to do.
 async fn begin(
     context: &Context,
     asked: Asked<'_>,
     mut options: Options,
     strategy: Strategy,
-) -> Result<Option<u64>, Error> {
+) -> Result<Option<Born>, Error> {
     let timed = options.limits.cutover_between.is_some() || options.limits.force_cutover_after.is_some();
     if strategy == Strategy::Instant && timed {
         return Err(usage(
@@ -160,7 +203,8 @@ async fn begin(
         warn_of_retention(context, &mut session, &options).await?;
     }
     let begun = Begun { table: &table.name, statement: &statement, options: &options, old: Some(&table) };
-    store::create(&mut session, begun).await.map(Some).map_err(not_journaled)
+    let id = store::create(&mut session, begun).await.map_err(not_journaled)?;
+    Ok(Some((id, Birth::of(session))))
 }
 
 /// What --allow-unseen has let pass.

@@ -18,6 +18,7 @@ mod plan;
 mod report;
 mod set;
 mod sql_mode;
+mod statement;
 mod status;
 mod unseen;
 mod verify;
@@ -33,6 +34,7 @@ use crate::cli::configured::Settings;
 use crate::cli::{AgentOptions, Cli, Command, Telling};
 use crate::engine::{self, Job, Until};
 use crate::error::{Error, Told};
+use crate::journal::fence::Birth;
 use crate::journal::record::Change;
 use crate::journal::store::{self, StoreError};
 use crate::lifecycle::consent::Consents;
@@ -168,6 +170,9 @@ impl Context {
             consents: Consents::default(),
             until,
             verify_every: Duration::ZERO,
+            makes: false,
+            birth: Birth::default(),
+            throttle_query: None,
             onlooker,
             stop: self.stop.clone(),
         }

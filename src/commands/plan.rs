@@ -32,11 +32,11 @@ use crate::schema::table::Table;
 use crate::session::{Session, SqlError};
 
 pub async fn run(context: &Context, plan: &Plan, database: Option<&str>) -> Result<(), Error> {
-    let Some(text) = plan.migrate.alter.as_deref().filter(|_| plan.migrate.resume.is_none()) else {
+    let Some(text) = plan.migrate.statement()? else {
         return Err(Error::Usage(
             Told::new("a plan is made for a change that does not exist yet")
                 .state("nothing was touched")
-                .next("give --alter; where a change stands, `rsc status` says"),
+                .next("give --alter or --alter-file; where a change stands, `rsc status` says"),
         ));
     };
     let mut session = context.session().await?;
@@ -44,8 +44,8 @@ pub async fn run(context: &Context, plan: &Plan, database: Option<&str>) -> Resu
     limits::examine(context, &mut session, &options.limits).await?;
     let allow_unseen = plan.migrate.allow_unseen || plan.migrate.strategy == Strategy::Instant;
     let (reading, table) = (plan.migrate.reading(context).await?, plan.migrate.table.as_deref());
-    let asked = Asked { text, database, table, allow_unseen, reading: &reading };
-    let mut report = match Whole::read_in(text, Some(&reading.mode)) {
+    let asked = Asked { text: &text, database, table, allow_unseen, reading: &reading };
+    let mut report = match Whole::read_in(&text, Some(&reading.mode)) {
         Some(read) => whole::report(context, &mut session, (plan, &options), asked, read).await?,
         None => altered(context, &mut session, (plan, &options), asked).await?,
     };

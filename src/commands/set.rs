@@ -5,11 +5,11 @@ use super::asking::answer_of_owner;
 use super::{Context, limits, sql_error, store_error};
 use crate::cli::SetOptions;
 use crate::error::{Error, Told};
-use crate::journal::fence::{self, FenceError};
+use crate::journal::fence::{self, Birth, FenceError};
 use crate::journal::record::Change;
 use crate::journal::store::{self, Note, SET, Wish};
 use crate::lifecycle::state::State;
-use crate::lifecycle::throttle::limits::Limits;
+use crate::lifecycle::throttle::limits::{HOW_INSTEAD, Limits, NO_SQL};
 use crate::session::Session;
 
 pub async fn run(context: &Context, options: &SetOptions) -> Result<(), Error> {
@@ -23,6 +23,9 @@ pub async fn run(context: &Context, options: &SetOptions) -> Result<(), Error> {
         let next = format!("to see the limits of the change, `rsc set {id}`");
         Error::Usage(Told::new(why).state("nothing was changed").next(next))
     })?;
+    if Limits::carries_sql(&options.settings) {
+        return Err(Error::Usage(Told::new(NO_SQL).state("nothing was changed").next(HOW_INSTEAD)));
+    }
     if change.state.ended() || change.state == State::Expired {
         let what = format!("the change is {}; nothing moves that could be limited", change.state);
         return Err(Error::Refused(
@@ -71,7 +74,8 @@ async fn write(
     if change.state == State::Planned {
         store::create_stream(session, change.id).await.map_err(sql_error)?;
     }
-    let ownership = fence::claim(&context.server, session, change.id).await.map_err(not_claimed)?;
+    let ownership =
+        fence::claim(&context.server, session, change.id, &Birth::default()).await.map_err(not_claimed)?;
     let note = Note { limits: Some(limits), ..Note::default() };
     // Whoever drove it until now may have taken it further.
     let saved = match store::find(session, change.id).await.map_err(store_error)? {

@@ -2,10 +2,11 @@
 //! [`judgement`](super::judgement) does it for ALTER TABLE.
 
 use super::judgement::{Asked, advice, found, journal, near, refusal, refused_for};
-use super::migrate::{not_journaled, say_unknown};
+use super::migrate::{Born, not_journaled, say_unknown};
 use super::{Context, sql_error, sql_mode, store_error};
 use crate::cli::Strategy;
 use crate::error::{Error, Told};
+use crate::journal::fence::Birth;
 use crate::journal::record::{Change, Options};
 use crate::journal::store::{self, Begun};
 use crate::lifecycle::state::State;
@@ -54,7 +55,7 @@ pub async fn begin(
     mut options: Options,
     strategy: Strategy,
     read: (Whole, Vec<Refusal>),
-) -> Result<Option<u64>, Error> {
+) -> Result<Option<Born>, Error> {
     let mut session = context.session().await?;
     let mut judged = judge(context, &mut session, asked, strategy, read).await?;
     judged.clear(&mut session).await?;
@@ -76,7 +77,8 @@ pub async fn begin(
     };
     options.kind = judged.whole.kind;
     let begun = Begun { table: &name, statement: &statement, options: &options, old: judged.old.as_ref() };
-    store::create(&mut session, begun).await.map(Some).map_err(not_journaled)
+    let id = store::create(&mut session, begun).await.map_err(not_journaled)?;
+    Ok(Some((id, Birth::of(session))))
 }
 
 /// What to type next.

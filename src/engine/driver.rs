@@ -30,7 +30,7 @@ use crate::lifecycle::event::{Event, Verb};
 use crate::lifecycle::notice::{Freeze, Notice};
 use crate::lifecycle::state::{Serving, State};
 use crate::lifecycle::step::{Refusal, step};
-use crate::lifecycle::throttle::limits::Limit;
+use crate::lifecycle::throttle::limits::{self, Limit, Limits};
 use crate::lifecycle::verification::{Outcome, named};
 use crate::mysql::{indexes, losses, preflight, shadow};
 use crate::schema::statement::Alter;
@@ -103,7 +103,7 @@ async fn attempt(
         // Whoever journaled the change may have been killed before this; or it is gone, and the change is to end.
         store::create_stream(&mut session, change.id).await?;
     }
-    let ownership = fence::claim(&job.server, &mut session, job.change).await?;
+    let ownership = fence::claim(&job.server, &mut session, job.change, &job.birth).await?;
     *claimed = Some(Instant::now());
     let change = load(&mut session, job.change).await?;
     *held = Some(change.clone());
@@ -112,6 +112,15 @@ async fn attempt(
     let mut result = driver.drive(ask).await;
     drop(sampling);
     let Driver { mut session, ownership, change, .. } = driver;
+    if job.makes
+        && matches!(result, Err(Halt::Trouble(Trouble::Interrupted)))
+        && change.state.before_first_swap()
+    {
+        let note = Note { paused: Some(true), ..Note::default() };
+        if store::save(&mut session, ownership.fence, &change, change.state, &note).await.is_ok() {
+            result = Err(Halt::Paused);
+        }
+    }
     // Whoever slept through a takeover may find the tables under other names, and blame them.
     if result.is_err() && ownership.fence.share(&mut session).await == Err(FenceError::Fenced) {
         result = Err(FenceError::Fenced.into());
@@ -817,6 +826,10 @@ impl<'a> Driver<'a> {
     async fn set(&mut self, request: &Request) -> Result<Answer, Halt> {
         let settings = request.argument.as_deref().unwrap_or_default();
         let settings: Vec<String> = serde_json::from_str(settings).unwrap_or_default();
+        if Limits::carries_sql(&settings) {
+            let (why, advice) = (limits::NO_SQL.into(), limits::HOW_INSTEAD.into());
+            return Ok(Answer { granted: false, why, advice });
+        }
         let limits = match self.change.options.limits.with(&settings) {
             Ok(limits) => limits,
             Err(why) => {

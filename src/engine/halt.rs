@@ -10,6 +10,8 @@ use crate::schema::kind::Kind;
 /// Why an attempt ended before the change had settled.
 pub enum Halt {
     Trouble(Trouble),
+    /// Interrupted before the first swap, and put on record as paused.
+    Paused,
     Refused(Refusal),
     /// A reason that stays, in a change whose new schema has served: the stream cannot go on. If `severed`, it
     /// never will.
@@ -145,6 +147,13 @@ pub fn explain(job: &Job, halt: Halt) -> Error {
                 Error::Stopped(told)
             }
         },
+        Halt::Paused => Error::Interrupted(
+            Told::new(format!("interrupted; change {id} is paused"))
+                .state(format!("{kept}; nobody goes on with it unasked, no rsc agent either"))
+                .next(format!(
+                    "to go on, `rsc migrate --resume {id}`; to let an agent go on, `rsc resume {id}`; to give it up, `rsc cancel {id}`"
+                )),
+        ),
         Halt::Trouble(trouble) => match trouble {
             Trouble::Owned(who) => Error::Owned(
                 Told::new(format!("change {id} is driven by {who}"))

@@ -60,8 +60,9 @@ impl Line {
         loop {
             self.breathe().await?;
             let limits = &self.change.options.limits;
-            let throttle =
-                self.throttle.get_or_insert_with(|| Throttle::begin(&self.server, self.fence, limits));
+            let throttle = self.throttle.get_or_insert_with(|| {
+                Throttle::begin(&self.server, self.fence, limits, self.throttle_query.as_deref())
+            });
             let Some(mut verdict) = throttle.verdict() else {
                 sleep(LOOK_FOR_THE_FIRST).await;
                 continue;

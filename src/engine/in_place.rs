@@ -108,8 +108,8 @@ impl Driver<'_> {
         self.session.run("START TRANSACTION").await?;
         self.ownership.fence.share_at("in_place.share", &mut self.session).await?;
         let began = Instant::now();
-        let done =
-            plain.run_at("in_place.alter", &format!("ALTER TABLE {table} {}{AT_ONCE}", alter.specs)).await;
+        let sql = format!("ALTER TABLE {table} {}{AT_ONCE}", alter.specs);
+        let done = plain.run_alone_at("in_place.alter", &sql).await;
         let took = began.elapsed();
         self.session.run("COMMIT").await?;
         match done {

@@ -87,6 +87,8 @@ pub struct Line {
     pub fence: Fence,
     /// Another process has taken over.
     lost: watch::Receiver<bool>,
+    /// See [`Job::throttle_query`].
+    pub throttle_query: Option<String>,
     onlooker: Onlooker,
     pub gauges: Arc<Gauges>,
     /// The server's clock, in microseconds since the epoch, at a moment.
@@ -201,6 +203,7 @@ impl Line {
             change: change.clone(),
             fence: ownership.fence,
             lost: ownership.lost.clone(),
+            throttle_query: job.throttle_query.clone(),
             onlooker: job.onlooker.clone(),
             gauges: Arc::clone(gauges),
             clock: (time.and_then(|time| time.parse().ok()).unwrap_or(0), now),

@@ -40,6 +40,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::journal::fence::Birth;
 use crate::lifecycle::consent::Consents;
 use crate::lifecycle::event::Verb;
 use crate::lifecycle::notice::Notice;
@@ -76,6 +77,13 @@ pub struct Job {
     /// While the stream is kept, the tables are compared in the background: a pass begins so long after the one before.
     /// Zero: never.
     pub verify_every: Duration,
+    /// This process was started to make the change: if it is stopped before the first swap, the change stands still until
+    /// somebody says what is to become of it.
+    pub makes: bool,
+    /// Where this process has just journaled the change.
+    pub birth: Birth,
+    /// The throttle query of this process's own command line or configuration. No other is run, whatever the journal says.
+    pub throttle_query: Option<String>,
     pub onlooker: Onlooker,
     /// Becomes true when the process is to end. The statement in flight is finished first.
     pub stop: watch::Receiver<bool>,

@@ -31,8 +31,6 @@ const LOOK_FOR_REPLICAS: Duration = Duration::from_secs(5);
 const RECORD_EVERY: Duration = Duration::from_secs(1);
 /// What costs the server more than a status variable is read so often.
 const SLOW_EVERY: Duration = Duration::from_secs(1);
-/// A question that takes longer is no signal, and must not pile up.
-const QUESTION_MS_MAX: u64 = 2_000;
 /// A replica that none has reached in this time may be one that gets none.
 const NEVER: Duration = Duration::from_secs(30);
 /// Without a heartbeat for so long, nothing can be said of a replica.
@@ -53,13 +51,15 @@ struct Wanted {
 }
 
 impl Throttle {
-    pub fn begin(server: &Server, fence: Fence, limits: &Limits) -> Self {
+    /// `own_query`: what this process may ask the server.
+    pub fn begin(server: &Server, fence: Fence, limits: &Limits, own_query: Option<&str>) -> Self {
         let (wanted, changed) = watch::channel(Wanted { limits: limits.clone(), anew: 0 });
         let (tell, latest) = watch::channel(None);
         let watch = Watch {
             server: server.clone(),
             fence,
             wanted: changed,
+            own_query: own_query.map(str::to_owned),
             tell,
             clock: Clock::default(),
             judge: Judge::default(),
@@ -158,6 +158,7 @@ struct Watch {
     server: Server,
     fence: Fence,
     wanted: watch::Receiver<Wanted>,
+    own_query: Option<String>,
     tell: watch::Sender<Option<(Instant, Verdict)>>,
     clock: Clock,
     judge: Judge,
@@ -201,7 +202,8 @@ impl Watch {
             Some(open) => open,
             none => {
                 let opened = none.insert(Session::open(&self.server).await?);
-                opened.run(&format!("SET SESSION max_execution_time = {QUESTION_MS_MAX}")).await?;
+                let within = format!("SET SESSION max_execution_time = {}", signals::QUESTION_MS_MAX);
+                opened.run(&within).await?;
                 opened
             }
         };
@@ -314,8 +316,10 @@ impl Watch {
         if limits.min_free_disk.is_some() {
             free_disk = signals::free_disk(&self.server, session).await;
         }
-        if let Some(sql) = &limits.query {
-            query = signals::query(session, sql).await;
+        match limits.query_of(self.own_query.as_deref()) {
+            Ok(None) => {}
+            Ok(Some(sql)) => query = signals::query(session, sql).await,
+            Err(why) => query = Err(why),
         }
         Slow { read: Instant::now(), history, free_disk, query }
     }

@@ -3,6 +3,7 @@
 //! The heartbeat and the named lock only tell other processes whether it is polite to take over. What keeps a
 //! process that was stopped for an hour from doing harm is that nothing of it commits under an old epoch.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -113,6 +114,35 @@ pub fn myself() -> String {
     format!("process {} on {}", std::process::id(), if host.is_empty() { "unknown host" } else { host })
 }
 
+/// The session in which this process has journaled a change. It holds the change's lock, so the change has an owner as soon
+/// as others can see it, and the first claim goes on with it.
+#[derive(Clone, Default)]
+pub struct Birth(Arc<Mutex<Option<Session>>>);
+
+impl Birth {
+    pub fn of(session: Session) -> Self {
+        Self(Arc::new(Mutex::new(Some(session))))
+    }
+
+    /// Nothing holds it while it waits or panics.
+    fn take(&self) -> Option<Session> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// To be asked in the transaction in which a change is journaled: no agent takes it for one that nobody drives.
+pub async fn own_from_birth(session: &mut Session, change: u64) -> Result<(), SqlError> {
+    session.run(&format!("DO GET_LOCK({}, 0)", lock_name(change))).await?;
+    session
+        .run(&format!(
+            "INSERT INTO `_rsc`.`owner` (change_id, epoch, who, instance, heartbeat) VALUES ({change}, 0, {}, '{}', NOW(6))",
+            string_literal(&myself()),
+            instance()
+        ))
+        .await
+        .map(|_| ())
+}
+
 /// A claimed change: its fence, and the heartbeat that goes on until this is dropped.
 pub struct Ownership {
     pub fence: Fence,
@@ -145,7 +175,12 @@ impl Drop for Ownership {
 
 /// Takes the change from nobody, or from an owner that is dead. Waits until all that an earlier owner has in
 /// flight has ended; `SqlError::Server` 1205 means that this took longer than the session's lock wait timeout.
-pub async fn claim(server: &Server, session: &mut Session, change: u64) -> Result<Ownership, FenceError> {
+pub async fn claim(
+    server: &Server,
+    session: &mut Session,
+    change: u64,
+    birth: &Birth,
+) -> Result<Ownership, FenceError> {
     // An owner of this very process is an earlier attempt of it, whose connection the server has not let go yet.
     let mut before = owner(session, change).await?;
     let began = Instant::now();
@@ -156,14 +191,17 @@ pub async fn claim(server: &Server, session: &mut Session, change: u64) -> Resul
         tokio::time::sleep(BEAT_WITHOUT_LOCK).await;
         before = self::owner(session, change).await?;
     }
-    let mut beat = Session::open(server).await?;
+    let mut beat = match birth.take() {
+        Some(session) => session,
+        None => Session::open(server).await?,
+    };
     // Not decisive: a stopped process may hold it still.
     beat.run(&format!("DO GET_LOCK({}, 0)", lock_name(change))).await?;
     if let Some(before) = &before {
         end_sleepers(session, &before.instance).await;
     }
     session.run_at("claim.start", "START TRANSACTION").await?;
-    let claimed = increment(session, change).await;
+    let claimed = increment(session, change, before.as_ref()).await;
     match &claimed {
         Ok(_) => session.run_at("claim.commit", "COMMIT").await?,
         Err(_) => session.run("ROLLBACK").await?,
@@ -196,13 +234,21 @@ async fn end_sleepers(session: &mut Session, earlier: &str) {
     }
 }
 
-async fn increment(session: &mut Session, change: u64) -> Result<Fence, FenceError> {
+/// Several may have found the change without a living owner. The first one has it: the others would only take it from it.
+async fn increment(session: &mut Session, change: u64, before: Option<&Owner>) -> Result<Fence, FenceError> {
     let stream = stream_table(change);
     let done = session
         .run_at("claim.epoch", &format!("UPDATE {stream} SET epoch = epoch + 1 WHERE one = 1"))
         .await?;
     if done.affected != 1 {
         return Err(FenceError::Missing);
+    }
+    // Behind that lock: whoever claimed it meanwhile has committed.
+    if let Some(now) = owner(session, change).await?
+        && now.instance != instance()
+        && before.is_none_or(|before| before.instance != now.instance)
+    {
+        return Err(FenceError::Owned(now.who));
     }
     let epoch = session.text(&format!("SELECT epoch FROM {stream} WHERE one = 1")).await?;
     let epoch: u64 = epoch.and_then(|v| v.parse().ok()).ok_or(FenceError::Missing)?;

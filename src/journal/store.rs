@@ -3,7 +3,7 @@
 use mysql_async::Row;
 use serde_json::Value;
 
-use super::fence::{Fence, FenceError};
+use super::fence::{self, Fence, FenceError};
 use super::history::{self, Beside};
 use super::record::{Answer, COLUMNS, Change, Request, Unreadable, stream_table};
 use crate::journal::record::Options;
@@ -126,9 +126,23 @@ async fn check_version(session: &mut Session) -> Result<bool, StoreError> {
 }
 
 /// All changes, the newest first.
-pub async fn list(session: &mut Session) -> Result<Vec<Change>, StoreError> {
+pub async fn list(session: &mut Session) -> Result<Listed, SqlError> {
     let rows = session.rows(&format!("SELECT {COLUMNS} FROM `_rsc`.`change` ORDER BY id DESC")).await?;
-    rows.iter().map(|row| Change::read(row).map_err(StoreError::from)).collect()
+    let mut listed = Listed::default();
+    for row in &rows {
+        match Change::read(row) {
+            Ok(change) => listed.changes.push(change),
+            Err(unreadable) => listed.unreadable.push(unreadable),
+        }
+    }
+    Ok(listed)
+}
+
+/// What the journal has. A row that cannot be read stands in the way of no other change.
+#[derive(Default)]
+pub struct Listed {
+    pub changes: Vec<Change>,
+    pub unreadable: Vec<Unreadable>,
 }
 
 pub async fn find(session: &mut Session, id: u64) -> Result<Option<Change>, StoreError> {
@@ -162,10 +176,12 @@ pub struct Begun<'a> {
     pub old: Option<&'a Table>,
 }
 
-/// Journals a new change. The unique key on the active table decides between two that come at once.
+/// Journals a new change, as this process's. The unique key on the active table decides between two that come at once. As long
+/// as the session lives, no agent takes the change up.
 pub async fn create(session: &mut Session, begun: Begun<'_>) -> Result<u64, StoreError> {
     let Begun { table, statement, options, old } = begun;
     let options = serde_json::to_string(options).unwrap_or_else(|_| "{}".into());
+    session.run("START TRANSACTION").await?;
     let inserted = session
         .run_at("create.change", &format!(
             "INSERT INTO `_rsc`.`change` (schema_name, table_name, active_table, statement, options, state, \
@@ -181,10 +197,16 @@ pub async fn create(session: &mut Session, begun: Begun<'_>) -> Result<u64, Stor
         ))
         .await;
     match inserted {
-        Err(SqlError::Server { code: 1062, .. }) => return Err(StoreError::Busy(table.plain())),
+        Err(SqlError::Server { code: 1062, .. }) => {
+            session.run("ROLLBACK").await?;
+            return Err(StoreError::Busy(table.plain()));
+        }
         other => other?,
     };
-    Ok(session.text("SELECT LAST_INSERT_ID()").await?.and_then(|v| v.parse().ok()).unwrap_or(0))
+    let id = session.text("SELECT LAST_INSERT_ID()").await?.and_then(|v| v.parse().ok()).unwrap_or(0);
+    fence::own_from_birth(session, id).await?;
+    session.run_at("create.commit", "COMMIT").await?;
+    Ok(id)
 }
 
 /// Makes the stream's table and row where they are missing. For a change that is planned, however often, or about to

@@ -24,11 +24,14 @@ pub async fn all(session: &mut Session) -> Result<Vec<TableName>, StoreError> {
     }
     let changes = match store::installed(session).await? {
         true => store::list(session).await?,
-        false => Vec::new(),
+        false => store::Listed::default(),
     };
     let mut left = Vec::new();
     for table in found {
-        if !changes.iter().any(|change| owns(change, &table)) && inspect::exists(session, &table).await? {
+        // What cannot be read may be the change that it belongs to.
+        let known = changes.changes.iter().any(|change| owns(change, &table))
+            || changes.unreadable.iter().any(|unreadable| number(&table) == Some(unreadable.id));
+        if !known && inspect::exists(session, &table).await? {
             left.push(table);
         }
     }

@@ -46,7 +46,7 @@ async fn run(
         true => alter.specs.clone(),
         false => alter.specs_with(&renamed_checks(server, live, copy).await?),
     };
-    session.run_at("shadow.alter", &format!("ALTER TABLE {copy} {specs}")).await?;
+    session.run_alone_at("shadow.alter", &format!("ALTER TABLE {copy} {specs}")).await?;
     Ok(())
 }
 
@@ -57,7 +57,7 @@ pub async fn create(server: &Server, table: &TableName, whole: &Whole) -> Result
     let mut session = Session::operator(server, whole.sql_mode.as_ref()).await?;
     session.run(&format!("USE {}", quote(&table.schema))).await?;
     session.run_at("shadow.clear", &format!("DROP TABLE IF EXISTS {table}")).await?;
-    session.run_at("shadow.create", &whole.naming(table)).await.map(|_| ())
+    session.run_alone_at("shadow.create", &whole.naming(table)).await.map(|_| ())
 }
 
 /// CHECK constraints have names that are unique in their schema, so LIKE names those of the shadow anew: it numbers

@@ -10,6 +10,7 @@
 
 mod clause;
 mod refusal;
+mod scanner;
 pub mod whole;
 mod words;
 

@@ -284,7 +284,9 @@ impl Lane {
                 return case;
             }
             // A new change that is not under way yet fails as any command.
-            5 if fault.starts_with("create.change") => "exit 5".to_owned(),
+            5 if fault.starts_with("create.change") || fault.starts_with("create.commit") => {
+                "exit 5".to_owned()
+            }
             _ => panic!("{} {words:?} with {fault}: {ended:#?}", self.schema),
         };
         let mut case = case?;

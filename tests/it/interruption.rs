@@ -80,7 +80,7 @@ async fn a_process_that_was_taken_over_from_commits_nothing() {
     let table = Table::create("id int PRIMARY KEY, a int").await;
     let id = table.migrated("ADD COLUMN b int", &[]).await;
     let mut session = Session::open(&address(shared())).await.unwrap();
-    let first = fence::claim(&address(shared()), &mut session, id).await.unwrap();
+    let first = fence::claim(&address(shared()), &mut session, id, &fence::Birth::default()).await.unwrap();
     // Alive: another process must leave it alone.
     let id_text = id.to_string();
     let other = rsc(shared(), &["--output", "json", "migrate", "--resume", &id_text]).run().await;
@@ -90,7 +90,7 @@ async fn a_process_that_was_taken_over_from_commits_nothing() {
     // It dies without saying so: its connection is gone.
     drop(first);
     let next = loop {
-        match fence::claim(&address(shared()), &mut session, id).await {
+        match fence::claim(&address(shared()), &mut session, id, &fence::Birth::default()).await {
             Ok(next) => break next,
             Err(FenceError::Owned(_)) => sleep(Duration::from_millis(50)).await,
             Err(other) => panic!("{other}"),

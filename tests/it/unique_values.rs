@@ -289,7 +289,7 @@ async fn a_row_that_does_not_fit_the_new_schema_is_named() {
     let arguments =
         ["migrate", "--database", &table.schema, "--table", "t", "--alter", "MODIFY name int NOT NULL"];
     let mut running = rsc(shared(), &arguments)
-        .env("RSC_FAULT", "create.change.after:delay")
+        .env("RSC_FAULT", "create.commit.after:delay")
         .env("RSC_FAULT_DELAY_MS", "2000")
         .start();
     let begun = format!("SELECT COUNT(*) FROM _rsc.`change` WHERE active_table = '{}.t'", table.schema);

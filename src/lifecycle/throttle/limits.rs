@@ -143,6 +143,11 @@ impl Default for Limits {
     }
 }
 
+/// Why `rsc set` takes no throttle query, and what to do.
+pub const NO_SQL: &str = "a throttle query is run only by a process whose own command line or configuration has it, so it cannot be set";
+pub const HOW_INSTEAD: &str = "to change it, `rsc pause` the change, set throttle-query=none, and go on with `rsc migrate --resume` and \
+     --throttle-query";
+
 const NONE: &str = "none";
 const FOUND: &str = "auto";
 /// A copy that rests for longer than this makes no headway.
@@ -223,6 +228,29 @@ impl Limits {
             limits.set(limit, text).map_err(|why| format!("{}: {why}", limit.name()))?;
         }
         Ok(limits)
+    }
+
+    /// The question that a process asks, whose own command line or configuration has `own`. What the journal or a request
+    /// says is no reason to run it: whoever may write there has not the rights of rsc's account.
+    pub fn query_of<'a>(&self, own: Option<&'a str>) -> Result<Option<&'a str>, String> {
+        match (&self.query, own) {
+            (Some(wanted), None) => Err(format!(
+                "this process was not given it; start it with --throttle-query '{wanted}', or give the change none \
+                 (`rsc set` with throttle-query=none)"
+            )),
+            (Some(wanted), Some(own)) if own != wanted => Err(format!(
+                "this process was given another one (`{own}`), and the change was begun with `{wanted}`"
+            )),
+            (_, own) => Ok(own),
+        }
+    }
+
+    /// Whether what is asked for by `rsc set` would be run by the process that is asked.
+    pub fn carries_sql(settings: &[String]) -> bool {
+        settings
+            .iter()
+            .filter_map(|setting| setting.split_once('='))
+            .any(|(name, text)| Limit::named(name) == Ok(Limit::Query) && text.trim() != NONE)
     }
 
     /// For how long nothing is done after something that took `took`.
@@ -354,6 +382,20 @@ mod tests {
         assert!(why("lag").contains("did you mean `max-lag`") || why("lag").contains("there are max-lag"));
         assert!(why("quux").contains("there are max-lag"));
         assert_eq!(Limit::named("--max_lag"), Ok(Limit::MaxLag));
+    }
+
+    #[test]
+    fn a_query_is_run_only_by_whom_it_was_given_to() {
+        let mut limits = Limits::default();
+        assert_eq!(limits.query_of(None), Ok(None));
+        assert_eq!(limits.query_of(Some("SELECT 1")), Ok(Some("SELECT 1")));
+        limits.set(Limit::Query, "SELECT 1").expect("good");
+        assert_eq!(limits.query_of(Some("SELECT 1")), Ok(Some("SELECT 1")));
+        assert!(limits.query_of(None).expect_err("not given").contains("--throttle-query 'SELECT 1'"));
+        assert!(limits.query_of(Some("SELECT 2")).is_err());
+        let carries = |text: &str| Limits::carries_sql(&["max-lag=1s".to_owned(), text.to_owned()]);
+        assert!(carries("throttle-query=SELECT 1") && carries("--throttle_query= SELECT 1"));
+        assert!(!carries("throttle-query=none") && !carries("max-load=none"));
     }
 
     #[test]

@@ -30,9 +30,15 @@ pub async fn history(session: &mut Session) -> Read<u64> {
     length.and_then(|length| length.parse().ok()).ok_or_else(|| "the server does not keep it".into())
 }
 
-/// What the operator's question is answered with.
+/// A question that takes longer is no signal, and must not pile up.
+pub const QUESTION_MS_MAX: u64 = 2_000;
+
+/// What the operator's question is answered with: one statement, which can write nothing.
 pub async fn query(session: &mut Session, sql: &str) -> Read<f64> {
-    let row = session.first(sql).await.map_err(said)?.ok_or("it gives no row")?;
+    session.run("START TRANSACTION READ ONLY").await.map_err(said)?;
+    let row = session.first_alone(sql).await;
+    session.run("ROLLBACK").await.map_err(said)?;
+    let row = row.map_err(said)?.ok_or("it gives no row")?;
     let answer = text(&row, 0).ok_or("it gives NULL")?;
     answer.trim().parse().map_err(|_| format!("it gives `{answer}`, which is no number"))
 }

@@ -21,6 +21,10 @@ pub enum Refusal {
         "a quote or comment is opened and never closed: close it, or double the quote if it belongs to the text"
     )]
     Unterminated(#[source] TokenizerError),
+    #[error(
+        "the server does not read `{around}` as it looks, because of {sign} in it: write plain blanks, quotes and comments there"
+    )]
+    ReadOtherwise { sign: String, around: String },
     #[error("the parentheses do not match: check those around column lists, ENUM values and expressions")]
     Parentheses,
     #[error("`{0}` is not ALTER TABLE: give an ALTER TABLE statement or only its clauses")]

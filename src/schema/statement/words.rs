@@ -6,6 +6,7 @@ use sqlparser::dialect::{Dialect, MySqlDialect};
 use sqlparser::tokenizer::{Location, Token, Tokenizer, Whitespace};
 
 use super::refusal::Refusal;
+use super::scanner::{Manner, Scanned};
 use crate::schema::sql_mode::SqlMode;
 
 /// MySQL's dialect without the expansion of `/*! … */`: sqlparser 0.63 puts the tokens inside at wrong places in
@@ -119,6 +120,9 @@ pub fn pieces<'a>(text: &'a str, mode: &SqlMode) -> Result<(Vec<Piece<'a>>, Opti
         no_backslash_escapes: mode.has("NO_BACKSLASH_ESCAPES"),
     };
     let tokens = Tokenizer::new(&dialect, text).tokenize_with_location().map_err(Refusal::Unterminated)?;
+    let manner =
+        Manner { ansi_quotes: dialect.ansi_quotes, no_backslash_escapes: dialect.no_backslash_escapes };
+    let scanned = Scanned::new(text, manner)?;
     let mut cursor = Cursor { text, byte: 0, at: Location::new(1, 1) };
     let mut pieces = Vec::with_capacity(tokens.len());
     let mut hidden = None;
@@ -126,6 +130,7 @@ pub fn pieces<'a>(text: &'a str, mode: &SqlMode) -> Result<(Vec<Piece<'a>>, Opti
         // Tokens follow each other without a gap, so one walk over the text finds all their ends.
         let start = cursor.byte;
         let text = cursor.advance_to(token.span.end);
+        scanned.agrees(&token.token, start..cursor.byte)?;
         match token.token {
             Token::Whitespace(Whitespace::MultiLineComment(comment)) => {
                 hidden = hidden.or_else(|| hidden_meaning(&comment, text));
