@@ -113,6 +113,10 @@ impl Facts {
             Some(Activity::Swapping) => swap::in_the_way(session, &change.table).await,
             _ => Vec::new(),
         };
+        let held = match serving.filter(|_| !change.state.ended()) {
+            Some(serving) => engine::later::held(session, &change, serving).await.map_err(sql_error)?,
+            None => None,
+        };
         let happening = |(at_ms, kind, detail): (u64, String, String)| Happening {
             at_ms,
             kind,
@@ -135,6 +139,7 @@ impl Facts {
             events: events.into_iter().map(happening).collect(),
             samples: sample::series(session, id).await.map_err(sql_error)?,
             blockers,
+            held: held.as_ref().map(Told::whole),
             next: next(&change, owner_alive, ledger, (&verdict, differs)),
             verdict,
             owner,

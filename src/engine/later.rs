@@ -94,9 +94,16 @@ pub(super) async fn look_under_lock(
     }
 }
 
-/// What keeps the table that is not live from being dropped.
-async fn held(session: &mut Session, change: &Change, serving: Serving) -> Result<Option<Told>, SqlError> {
+/// What keeps the table that is not live from being dropped, as far as the account sees.
+pub async fn held(
+    session: &mut Session,
+    change: &Change,
+    serving: Serving,
+) -> Result<Option<Told>, SqlError> {
     let whole = change.options.kind.whole();
+    if change.options.in_place.is_some() || change.kept(serving).is_none() {
+        return Ok(None);
+    }
     let shadow = change.twin(serving);
     let mut keys = foreign_keys::visible(session, &[&shadow]).await?;
     let grants = preflight::grants(session).await?;

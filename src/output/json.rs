@@ -205,6 +205,7 @@ pub fn status(report: &StatusReport) -> Value {
         .map_or(Value::Null, |(wait, windows)| json!({ "windows": windows, "opens_in_s": wait.as_secs() }));
     value["limits"] = limits(&report.change);
     value["unseen"] = report.unseen.as_ref().map_or(Value::Null, unseen);
+    value["held"] = report.held.clone().into();
     value["next"] = report.next.clone().into();
     value
 }

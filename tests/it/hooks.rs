@@ -169,7 +169,9 @@ async fn what_a_hook_has_started_ends_with_it() {
 async fn an_engine_never_waits_for_a_hook() {
     let table = Table::create("id int PRIMARY KEY, title int").await;
     let diary = Diary::new();
-    let slow = format!("sleep 3; {}", diary.entry());
+    let folder = tempfile::tempdir().unwrap();
+    let go = folder.path().join("go");
+    let slow = format!("until [ -e '{}' ]; do sleep 0.1; done; {}", go.display(), diary.entry());
     let stay = ["--agent", "stay", "--on-cutover", &slow, "--on-revert", &diary.entry()];
     let mut owner = rsc(shared(), &[&migrate(&table, "DROP COLUMN title")[..], &stay].concat()).start();
     owner.says(r#""state":"revertible""#).await;
@@ -177,6 +179,7 @@ async fn an_engine_never_waits_for_a_hook() {
     let id = started["id"].as_u64().unwrap();
     table.asked("revert", id).await;
     assert_eq!(diary.called(), Vec::<String>::new(), "the revert was done while the first hook still slept");
+    std::fs::write(go, "").unwrap();
     table.asked("complete", id).await;
     owner.ended().await.well();
     assert_eq!(diary.called(), ["cutover", "revert"], "in the order in which it happened");

@@ -150,6 +150,10 @@ async fn a_key_at_the_kept_table_is_named_and_can_be_moved() {
                  CONSTRAINT late FOREIGN KEY (t_id) REFERENCES {kept} (id) ON DELETE SET NULL)"
             ))
             .await;
+        let held = table.ask("status", id).await.well().last_line()["held"].clone();
+        assert!(held.as_str().is_some_and(|held| held.contains("point at it: late")), "{held}");
+        let shown = table.rsc(&["status", &id.to_string()]).run().await.well().stdout;
+        assert!(shown.contains(&format!("{verb:<10} not yet: ")), "{shown}");
         let refused = table.ask(verb, id).await;
         says(&refused, 3, &["cannot be dropped while foreign keys point at it: late"]);
         let next = refused.last_line()["reasons"][0]["next"].as_str().unwrap().to_owned();
@@ -157,6 +161,7 @@ async fn a_key_at_the_kept_table_is_named_and_can_be_moved() {
         assert_eq!(statements.len(), 3, "{next}");
         table.run(&format!("ALTER{}", statements[0])).await;
         table.run(statements[1]).await;
+        assert!(table.ask("status", id).await.well().last_line()["held"].is_null());
         table.asked(verb, id).await;
         let rules = "SELECT REFERENCED_TABLE_NAME, DELETE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS \
              WHERE CONSTRAINT_SCHEMA = SCHEMA()";

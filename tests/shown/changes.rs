@@ -71,6 +71,7 @@ pub fn report(state: State, seconds: u64) -> StatusReport {
         events: Vec::new(),
         samples: Vec::new(),
         blockers: Vec::new(),
+        held: None,
         next: vec!["rsc cancel 7".into()],
     }
 }
@@ -425,6 +426,11 @@ fn nobody_keeps() -> StatusReport {
     report.owner = None;
     report.verdict = Verdict::CatchesUpFirst { unseen: 1_204, losses: 0 };
     report.unseen = Some(Unseen { transactions: 1_204, since: Some(at(23 * 60 * 60)) });
+    report.held = Some(
+        "shop._rsc7_users_old cannot be dropped while foreign keys point at it: late (shop.child): drop it, ALTER TABLE \
+         `shop`.`child` DROP FOREIGN KEY `late`"
+            .into(),
+    );
     report
 }
 

@@ -52,6 +52,8 @@ pub struct StatusReport {
     pub samples: Vec<Sample>,
     /// Who holds the table that is to be swapped.
     pub blockers: Vec<Blocker>,
+    /// What keeps the table that is not live from being dropped, and so the change from ending, and how to get out.
+    pub held: Option<String>,
     /// Commands that make sense now.
     pub next: Vec<String>,
 }

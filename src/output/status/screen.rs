@@ -321,6 +321,10 @@ fn facts(report: &StatusReport, look: &Look) -> Vec<Line> {
         }
     }
     add("revert", verdict_tone(&report.verdict), &report.verdict.to_string());
+    if let Some(held) = &report.held {
+        let label = if change.state.before_first_swap() { "cancel" } else { "complete" };
+        add(label, Tone::Warn, &format!("not yet: {held}"));
+    }
     if report.ledger != Totals::default() {
         let Totals { parked, losses } = report.ledger;
         let text = format!("{}, {}", plural(losses, "lost value"), plural(parked, "parked row"));
