@@ -22,7 +22,7 @@ pub enum Refusal {
     )]
     Unterminated(#[source] TokenizerError),
     #[error(
-        "the server does not read `{around}` as it looks, because of {sign} in it: write plain blanks, quotes and comments there"
+        "the server does not read `{around}` as it looks, from its {sign} on: write plain blanks, quotes and comments there"
     )]
     ReadOtherwise { sign: String, around: String },
     #[error("the parentheses do not match: check those around column lists, ENUM values and expressions")]
