@@ -236,21 +236,22 @@ impl Agent {
                 // Another process was quicker.
                 Ok(Err(Error::Owned(_))) => {}
                 Ok(Err(error)) => {
-                    let rest = Rest::after(resting.remove(&id), error.to_string());
-                    if rest.times == 1 {
-                        (self.listener)(Tale::Ended(id, error));
-                    }
-                    resting.insert(id, rest);
+                    self.let_rest(id, error, resting);
                 }
                 Err(panic) => {
-                    let rest = Rest::after(resting.remove(&id), panic.to_string());
-                    if rest.times == 1 {
-                        (self.listener)(Tale::Ended(id, Error::Unexpected(Told::new(panic))));
-                    }
-                    resting.insert(id, rest);
+                    self.let_rest(id, Error::Unexpected(Told::new(panic)), resting);
                 }
             }
         }
+    }
+
+    /// Says why, if it is news.
+    fn let_rest(&self, id: u64, error: Error, resting: &mut HashMap<u64, Rest>) {
+        let rest = Rest::after(resting.remove(&id), error.to_string());
+        if rest.times == 1 {
+            (self.listener)(Tale::Ended(id, error));
+        }
+        resting.insert(id, rest);
     }
 
     /// The engines have been told to stop; each ends after its statement in flight.
