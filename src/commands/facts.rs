@@ -310,6 +310,10 @@ fn next(
     let complete = format!("rsc complete {id}");
     let losses = (ledger != Totals::default()).then(|| format!("rsc losses {id}"));
     let resume = (!owner_alive).then(|| format!("rsc migrate --resume {id}"));
+    if change.paused && change.state.before_first_swap() && !owner_alive {
+        // As Ctrl-C has left it: no process is there that `resume` would set going.
+        return resume.into_iter().chain([format!("rsc cancel {id}")]).collect();
+    }
     if change.paused {
         return vec![format!("rsc resume {id}")];
     }

@@ -84,6 +84,8 @@ async fn a_process_that_is_stopped_pauses_its_change_and_no_agent_goes_on_with_i
         sleep(Duration::from_millis(1_500)).await;
         let status = state(&server, &id).await;
         assert_eq!((&status["paused"], &status["serving"]), (&true.into(), &"old".into()), "{status:#}");
+        let next = [format!("rsc migrate --resume {id}"), format!("rsc cancel {id}")];
+        assert_eq!(status["next"], json!(next), "{status:#}");
         match signal {
             "INT" => {
                 rsc(&server, &["set", &id, "nice-ratio=0"]).run().await.well();
